@@ -1,0 +1,1 @@
+"""Desired state: deploy.yaml and the files it refers to."""

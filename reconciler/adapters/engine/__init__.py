@@ -1,0 +1,1 @@
+"""The target's Docker Engine, over its API by the docker library."""

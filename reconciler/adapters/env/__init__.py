@@ -1,0 +1,1 @@
+"""Env values: read, checked, never shown."""

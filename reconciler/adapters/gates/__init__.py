@@ -1,0 +1,1 @@
+"""Measurements for Go/No-Go gates; they measure and never judge."""

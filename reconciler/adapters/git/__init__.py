@@ -1,0 +1,1 @@
+"""The repository on the controller's side, by the git program."""

@@ -1,0 +1,1 @@
+"""What is ours on a target: lock, state, releases, keepers, Compose."""

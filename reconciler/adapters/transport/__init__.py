@@ -1,0 +1,1 @@
+"""Ways to reach a target: one authenticated connection carries commands, files and sockets."""

@@ -1,0 +1,1 @@
+"""The POSIX-sh files that run on a target, and the function that reads them. Shellcheck clean."""
