@@ -1,0 +1,97 @@
+"""The answers of the scripts in `reconciler.remote`: named sections with their length in bytes."""
+
+from __future__ import annotations
+
+from pydantic import ValidationError
+
+from reconciler.model.errors import TargetUnfit
+from reconciler.model.observed import HostView
+from reconciler.model.stored import FORMAT, Manifest, TargetState
+
+
+def sections(answer: bytes) -> dict[str, bytes]:
+    """`name length\\nbytes\\n`, repeated. Raises TargetUnfit where the answer is cut or garbled."""
+    found: dict[str, bytes] = {}
+    rest = answer
+    while rest:
+        head, _, rest = rest.partition(b"\n")
+        name, _, length = head.partition(b" ")
+        if not length.isdigit() or len(rest) < int(length) + 1:
+            raise TargetUnfit(f"the target's answer can't be read at {head[:60]!r}; does its shell print a banner?")
+        found[name.decode("ascii", "replace")], rest = rest[: int(length)], rest[int(length) + 1 :]
+    return found
+
+
+def view(found: dict[str, bytes], *, app: str, project: str, writable: tuple[str, ...], now: float) -> HostView:
+    """What the files of a target say. Raises TargetUnfit for a state that this version can't read.
+
+    `now` is the controller's time in seconds since the epoch.
+    """
+    names = _lines(found.get("entries", b""))
+    ours = "state" in found or "key" in found
+    areas = {area.split("/", maxsplit=1)[0] for area in writable}
+    foreign = tuple(name for name in names if not ours and name not in areas)
+    state = _state(found["state"]) if "state" in found else None
+    if state is not None and (state.app, state.project) != (app, project):
+        foreign = (f"the app {state.app} (project {state.project})",)
+    size, free = _disk(found.get("disk", b""))
+    return HostView(
+        ours=ours,
+        key=bytes.fromhex(found["key"].decode("ascii")) if "key" in found else None,
+        current=_text(found, "current"),
+        last_good=_text(found, "last_good"),
+        releases=_lines(found.get("releases", b"")),
+        state=state,
+        manifest=manifest(found["manifest"]) if "manifest" in found else None,
+        foreign=foreign,
+        env=found.get("env", b""),
+        disk_free=free,
+        disk_size=size,
+        holder=_text(found, "holder"),
+        clock_skew=now - int(found.get("time", b"") or now),
+    )
+
+
+def manifest(data: bytes) -> Manifest:
+    """A release's manifest. Raises TargetUnfit where it can't be read."""
+    try:
+        value = Manifest.model_validate_json(data)
+    except ValidationError as error:
+        raise TargetUnfit(f"a release's manifest on the target can't be read: {error.errors()[0]['msg']}") from error
+    _refuse_newer("manifest.json", value.version)
+    return value
+
+
+def _state(data: bytes) -> TargetState:
+    try:
+        value = TargetState.model_validate_json(data)
+    except ValidationError as error:
+        raise TargetUnfit(
+            f".reconciler/state.json on the target can't be read ({error.errors()[0]['msg']}): somebody edited it;"
+            " put it back, or move it aside and run `reconcile adopt`"
+        ) from error
+    _refuse_newer("state.json", value.version)
+    return value
+
+
+def _refuse_newer(name: str, version: int) -> None:
+    if version > FORMAT:
+        raise TargetUnfit(
+            f"{name} on the target has format {version}, and this version knows {FORMAT}: upgrade it here"
+        )
+
+
+def _lines(data: bytes) -> tuple[str, ...]:
+    return tuple(line for line in data.decode("utf-8", "replace").splitlines() if line)
+
+
+def _text(found: dict[str, bytes], name: str) -> str | None:
+    return found.get(name, b"").decode("utf-8", "replace").strip() or None
+
+
+def _disk(data: bytes) -> tuple[int | None, int | None]:
+    """Size and free bytes from the last line of `df -Pk`."""
+    fields = data.split()
+    if len(fields) < 6 or not (fields[1].isdigit() and fields[3].isdigit()):
+        return None, None
+    return int(fields[1]) * 1024, int(fields[3]) * 1024

@@ -1,0 +1,183 @@
+"""The part of a target's file system that is ours, reached by small scripts over the transport."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import PurePosixPath
+
+from reconciler.adapters.host import answers, archive
+from reconciler.model.errors import CommandFailed, Locked, NotOurs, PreflightFailed, TargetUnfit
+from reconciler.model.observed import ContainerFacts, HostView
+from reconciler.model.release import Bundle, ManagedFile, Rendering
+from reconciler.model.sources import SourceTree
+from reconciler.model.stored import TargetState
+from reconciler.ports import Completed, RemoteProcess, Transport
+from reconciler.remote import script
+
+MISSING, FOREIGN, LOCKED = 70, 73, 75
+"""Exit codes of `remote/lib.sh`."""
+READ_TIMEOUT = 60.0
+"""Seconds for a script that only reads or writes small files."""
+RENDER_TIMEOUT = 120.0
+"""Seconds for Compose to resolve a model."""
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """Which place on which target, and for whom. `where` is for messages; `docker_host` a `unix://` address."""
+
+    where: str
+    deploy_dir: PurePosixPath
+    app: str
+    project: str
+    writable: tuple[str, ...]
+    docker_host: str
+    retained_records: int = 200
+
+
+class _Lock:
+    def __init__(self, process: RemoteProcess) -> None:
+        self._process = process
+
+    def release(self) -> None:
+        self._process.close()
+
+
+class TargetHost:
+    """Implements `ports.Host`. Every method raises TargetUnreachable when the connection is lost."""
+
+    def __init__(self, transport: Transport, settings: Settings) -> None:
+        self._transport = transport
+        self._settings = settings
+
+    def observe(self) -> HostView:
+        return self._view(answers.sections(self._run("observe").stdout))
+
+    def lock(self, who: str) -> tuple[_Lock, HostView]:
+        process = self._transport.start(self._command("lock", who, *self._settings.writable))
+        found: dict[str, bytes] = {}
+        try:
+            while "end" not in found:
+                head = process.read_line(READ_TIMEOUT)
+                name, _, length = head.partition(b" ")
+                if not length.isdigit():
+                    self._refuse(process.wait(READ_TIMEOUT))
+                found[name.decode("ascii", "replace")] = _read_exactly(process, int(length))
+            return _Lock(process), self._view(found)
+        except BaseException:
+            process.close()
+            raise
+
+    def render(self, tree: SourceTree, env: bytes, tag: str) -> Rendering:
+        project_dir = str(tree.compose[0].parent)
+        done = self._run(
+            "render",
+            self._settings.project,
+            project_dir,
+            *(str(path) for path in tree.compose),
+            stdin=archive.sources(tree, project_dir, env),
+            timeout=RENDER_TIMEOUT,
+            check=False,
+        )
+        root, _, model = done.stdout.partition(b"\n")
+        if done.status == MISSING:
+            raise TargetUnfit(f"{self._settings.where}: {_text(done.stderr)}")
+        if done.status != 0:
+            said = _text(done.stderr).replace(root.decode("utf-8", "replace") + "/", "") if root else _text(done.stderr)
+            raise PreflightFailed(f"{self._settings.where}: Compose refuses the model of tag {tag}: {said}")
+        return Rendering(model=json.loads(model), root=root.decode(), project_dir=project_dir)
+
+    def install(self, bundle: Bundle) -> None:
+        manifest = bundle.manifest.model_dump_json(indent=1).encode()
+        stream = archive.release(bundle, manifest)
+        self._run("install", bundle.manifest.release, *self._settings.writable, stdin=stream, timeout=RENDER_TIMEOUT)
+
+    def read_release(self, release: str) -> Bundle | None:
+        found = answers.sections(self._run("read_release", release).stdout)
+        if not {"manifest", "compose", "env"} <= found.keys():
+            return None
+        manifest = answers.manifest(found["manifest"])
+        stored = set(found.get("files", b"").decode().split())
+        if not set(manifest.files) <= stored:
+            return None
+        files = tuple(ManagedFile(sha256=sha, name="", entries=()) for sha in manifest.files)
+        return Bundle(manifest=manifest, compose=found["compose"], env=found["env"], files=files)
+
+    def write_state(self, state: TargetState, *, last_good: str | None, last_good_tag: str | None) -> None:
+        self._commit(state, last_good or "-", last_good_tag or "-", "-")
+
+    def switch(self, state: TargetState, release: str) -> None:
+        self._commit(state, "-", "-", release)
+
+    def compose_up(self, services: Sequence[str], *, timeout: float) -> Completed:
+        return self._run("up", *services, timeout=timeout, check=False)
+
+    def save_evidence(self, run: str, containers: Sequence[ContainerFacts]) -> str:
+        pairs = [part for container in containers for part in (container.id, container.name)]
+        self._run("evidence", run, *pairs)
+        return str(self._settings.deploy_dir / ".reconciler" / "evidence" / run)
+
+    def save_record(self, run: str, text: str) -> None:
+        self._run("record", run, stdin=text.encode())
+
+    def read_record(self, run: str) -> str | None:
+        found = answers.sections(self._run("read_record", run).stdout)
+        return found["record"].decode("utf-8", "replace") if "record" in found else None
+
+    def prune(self, releases: Sequence[str], files: Sequence[str]) -> None:
+        names = [f"releases/{name}" for name in releases] + [f"files/{name}" for name in files]
+        self._run("prune", str(self._settings.retained_records), *names)
+
+    def move_aside(self, run: str, files: Sequence[str]) -> None:
+        self._run("adopt", run, *files)
+
+    def _commit(self, state: TargetState, last_good: str, last_good_tag: str, current: str) -> None:
+        self._run("commit", last_good, last_good_tag, current, stdin=state.model_dump_json(indent=1).encode())
+
+    def _view(self, found: dict[str, bytes]) -> HostView:
+        settings = self._settings
+        return answers.view(
+            found, app=settings.app, project=settings.project, writable=settings.writable, now=time.time()
+        )
+
+    def _command(self, name: str, *arguments: str) -> list[str]:
+        environment = [f"DOCKER_HOST={self._settings.docker_host}"]
+        shell = ["sh", "-c", script(name), f"reconciler-{name}", str(self._settings.deploy_dir), *arguments]
+        return ["env", *environment, *shell]
+
+    def _run(
+        self, name: str, *arguments: str, stdin: bytes = b"", timeout: float = READ_TIMEOUT, check: bool = True
+    ) -> Completed:
+        done = self._transport.run(self._command(name, *arguments), stdin=stdin, timeout=timeout)
+        if check and done.status != 0:
+            self._refuse(done)
+        return done
+
+    def _refuse(self, done: Completed) -> None:
+        where, directory, said = self._settings.where, self._settings.deploy_dir, _text(done.stderr)
+        if done.status == LOCKED:
+            raise Locked(f"{where}: another pass is at work here: {said or 'it has not said who it is'}")
+        if done.status == FOREIGN:
+            raise NotOurs(
+                f"{where}: {directory} has something that isn't ours ({said}): run `reconcile adopt` to take it over,"
+                " or choose another deploy_dir"
+            )
+        if done.status == MISSING:
+            raise TargetUnfit(f"{where}: {said}")
+        raise CommandFailed(f"{where}: a script on the target ended with {done.status}: {said}", status=done.status)
+
+
+def _read_exactly(process: RemoteProcess, length: int) -> bytes:
+    """`length` bytes that may span lines, and the newline after them."""
+    data = process.read_line(READ_TIMEOUT)
+    while len(data) < length:
+        data += b"\n" + process.read_line(READ_TIMEOUT)
+    return data
+
+
+def _text(output: bytes) -> str:
+    lines = [line.strip() for line in output.decode("utf-8", "replace").splitlines()]
+    return "; ".join(line for line in lines if line)[:2000]

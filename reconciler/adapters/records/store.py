@@ -1,0 +1,112 @@
+"""`ops/run_records/`: one file for each run, committed alone."""
+
+from __future__ import annotations
+
+import logging
+import os
+import tempfile
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+from reconciler.adapters.git.run import GitFailed, GitMissing, git
+from reconciler.adapters.git.worktree import find_top
+from reconciler.adapters.records.markdown import from_markdown, to_markdown
+from reconciler.model.errors import ReconcilerError, UsageError
+from reconciler.model.record import RunRecord
+
+log = logging.getLogger("reconciler.records")
+
+
+class RecordDirectory:
+    """Implements `cycle.context.RecordStore`, and reads back. Thread-safe: several targets share one."""
+
+    def __init__(self, directory: Path, *, commit: bool) -> None:
+        self._directory = directory
+        self._commit = commit
+        self._lock = threading.Lock()
+
+    def save(self, record: RunRecord) -> tuple[str, str]:
+        """Writes a record once, and commits that file alone. A git that fails is said, and undoes nothing."""
+        text = to_markdown(record)
+        with self._lock:
+            known = self._find(record.run)
+            if known is not None:
+                return str(known), known.read_text("utf-8")
+            path = self._directory / f"{record.name}.md"
+            try:
+                _write(path, text)
+            except OSError as error:
+                log.error("the record %s can't be written here (%s); the target keeps it", path.name, error.strerror)
+                return str(path), text
+            if self._commit:
+                _committed(path, f"{record.kind.value} {record.tag} on {record.target}: {record.verdict} [skip ci]")
+        return str(path), text
+
+    def collect(self, text: str) -> None:
+        """Saves a record that the target kept, unless its run is here."""
+        self.save(from_markdown(text, name="a record kept on the target"))
+
+    def all(self) -> Iterator[RunRecord]:
+        """Every record that can be read, oldest first; one that can't is said and left out."""
+        found = []
+        for path in self._directory.glob("*.md"):
+            try:
+                found.append(from_markdown(path.read_text("utf-8"), name=str(path)))
+            except (ReconcilerError, OSError, UnicodeDecodeError) as error:
+                log.warning("%s", error)
+        yield from sorted(found, key=lambda record: (record.started_at, record.run))
+
+    def text_of(self, run: str) -> str:
+        """The document of a run, named by its id or its file's name. Raises UsageError where there is none."""
+        path = self._find(run.removesuffix(".md").rpartition("/")[2])
+        if path is None:
+            raise UsageError(f"no record of a run {run} in {self._directory}; `reconcile history` lists them")
+        return path.read_text("utf-8")
+
+    @staticmethod
+    def parse(text: str, name: str) -> RunRecord:
+        """The record in a document. Raises ReconcilerError."""
+        return from_markdown(text, name=name)
+
+    def _find(self, run: str) -> Path | None:
+        if not run or any(character in run for character in "*?[]/\\"):
+            return None
+        exact = self._directory / f"{run}.md"
+        return exact if exact.is_file() else next(iter(sorted(self._directory.glob(f"*_{run}.md"))), None)
+
+
+def _write(path: Path, text: str) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.NamedTemporaryFile("w", encoding="utf-8", newline="\n", dir=path.parent, delete=False) as file:
+        file.write(text)
+        file.flush()
+        os.fsync(file.fileno())
+    temporary = Path(file.name)
+    temporary.chmod(0o644)
+    temporary.replace(path)
+
+
+def _committed(path: Path, message: str) -> None:
+    try:
+        if find_top(path.parent) is None:
+            return
+        name = str(path.resolve())
+        identity = (
+            []
+            if _has_identity(path.parent)
+            else ["-c", "user.name=reconciler", "-c", "user.email=reconciler@localhost"]
+        )
+        git(["add", "--force", "--", name], path.parent)
+        git([*identity, "commit", "--quiet", "--no-verify", "-m", message, "--", name], path.parent)
+    except GitMissing:
+        return
+    except GitFailed as error:
+        log.warning("the record %s is written and not committed: %s", path.name, error)
+
+
+def _has_identity(directory: Path) -> bool:
+    try:
+        return bool(git(["config", "user.email"], directory).strip())
+    except GitFailed:
+        return False

@@ -1,0 +1,195 @@
+"""`reconcile`: parse, call, render, exit code."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import time
+from argparse import Namespace
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+from reconciler.cli.parser import parser
+from reconciler.cli.render import Screen, print_json, result_json, show_plans, show_results
+from reconciler.cycle.context import Interrupted, TargetContext
+from reconciler.cycle.result import PassResult
+from reconciler.model.errors import ExitCode, Locked, ReconcilerError, TargetUnreachable, UsageError, worst
+from reconciler.telemetry.log import RedactorHolder, configure
+from reconciler.wiring import Desk, Interrupt
+
+Operation = Callable[[TargetContext], PassResult]
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """The console script. Gives the exit code; every failure is one line on standard error."""
+    holder, interrupt = RedactorHolder(), Interrupt()
+    debug = False
+    try:
+        grammar = parser()
+        args = grammar.parse_args(argv)
+        debug = getattr(args, "log_level", None) == "debug"
+        _logging(args, holder)
+        if not args.command and not args.once:
+            if args.dry_run:
+                raise UsageError("--dry-run goes with --once")
+            grammar.print_help()
+            return ExitCode.OK
+        if args.command and args.once:
+            raise UsageError(f"--once and `{args.command}` exclude each other")
+        _catch_signals(interrupt)
+        return _dispatch(args, holder, interrupt)
+    except ReconcilerError as error:
+        print(f"reconcile: {holder.current.text(str(error))}", file=sys.stderr)
+        return error.exit_code
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return ExitCode.ERROR
+    except Exception as error:
+        if debug:
+            raise
+        said = holder.current.text(f"{type(error).__name__}: {error}")
+        print(f"reconcile: a defect of this program: {said}; --log-level debug shows where", file=sys.stderr)
+        return ExitCode.ERROR
+
+
+def _dispatch(args: Namespace, holder: RedactorHolder, interrupt: Interrupt) -> int:
+    desk = Desk.open(getattr(args, "file", Path("deploy.yaml")), holder, interrupt)
+    json_wanted = getattr(args, "output", "text") == "json"
+    screen = Screen(sys.stdout, colour=not getattr(args, "no_color", False))
+    match args.command:
+        case "validate":
+            from reconciler.cli.desk_commands import validate
+
+            return validate(desk, screen, as_json=json_wanted)
+        case "history":
+            from reconciler.cli.desk_commands import show_history
+
+            return show_history(desk, screen, as_json=json_wanted)
+        case "show":
+            from reconciler.cli.desk_commands import show_record
+
+            return show_record(desk, screen, args.run, as_json=json_wanted)
+        case "status":
+            from reconciler.cli.status_command import show_status
+
+            return show_status(desk, screen, _targets(args, desk), as_json=json_wanted)
+    results = _run(args, desk)
+    plans = args.command == "plan" or (args.once and args.dry_run)
+    if json_wanted:
+        print_json({"targets": [result_json(result) for result in results], "exit_code": int(_worst(results))})
+    else:
+        (show_plans if plans else show_results)(screen, results)
+    if (file := getattr(args, "metrics_file", None)) is not None:
+        from reconciler.cli.metrics import write_metrics
+
+        write_metrics(file, desk.deploy, results)
+    return _worst(results)
+
+
+def _run(args: Namespace, desk: Desk) -> list[PassResult]:
+    """The operation on every chosen target, concurrently; one that fails doesn't hold up the others."""
+    operation = _operation(args)
+    names = _targets(args, desk)
+    with desk.contexts(names, _progress) as contexts:
+        if len(contexts) == 1:
+            return [_guarded(operation, contexts[0])]
+        with ThreadPoolExecutor(max_workers=desk.deploy.rollout.max_parallel) as pool:
+            return list(pool.map(lambda ctx: _guarded(operation, ctx), contexts))
+
+
+def _operation(args: Namespace) -> Operation:
+    # Imported where needed: a cold `--once` with nothing to do counts its milliseconds.
+    match args.command:
+        case "plan":
+            from reconciler.cycle.reconcile import preview
+
+            return preview
+        case "adopt":
+            from reconciler.cycle.adopt import adopt
+
+            return adopt
+        case "rollback" | "retry" | "suspend" | "resume":
+            from reconciler.cycle import by_hand
+
+            if args.command == "rollback" and args.forget:
+                return lambda ctx: by_hand.forget(ctx, args.forget)
+            if args.command == "rollback":
+                return lambda ctx: by_hand.rollback(ctx, to=args.to)
+            if args.command == "suspend":
+                return lambda ctx: by_hand.suspend(ctx, args.message)
+            return by_hand.retry if args.command == "retry" else by_hand.resume
+        case _:
+            from reconciler.cycle.reconcile import preview, reconcile
+
+            return preview if args.dry_run else reconcile
+
+
+def _guarded(operation: Operation, ctx: TargetContext) -> PassResult:
+    started = time.monotonic()
+    try:
+        result = operation(ctx)
+        result.durations.setdefault("pass", round(time.monotonic() - started, 3))
+        return result
+    except Interrupted:
+        code, word, text = ExitCode.ERROR, "failed", "interrupted by a person before anything that runs was changed"
+    except UsageError:
+        raise
+    except ReconcilerError as error:
+        code, text = error.exit_code, ctx.mask.text(str(error))
+        unreachable = isinstance(error, TargetUnreachable)
+        word = "unreachable" if unreachable else "locked" if isinstance(error, Locked) else _word(code)
+    return PassResult(
+        target=ctx.name,
+        exit_code=code,
+        result=word,
+        message=text,
+        tag=ctx.deploy.tag,
+        durations={"pass": round(time.monotonic() - started, 3)},
+    )
+
+
+def _word(code: ExitCode) -> str:
+    return {ExitCode.BLOCKED: "blocked", ExitCode.REVERT_FAILED: "revert_failed"}.get(code, "failed")
+
+
+def _worst(results: Sequence[PassResult]) -> ExitCode:
+    return worst([result.exit_code for result in results])
+
+
+def _targets(args: Namespace, desk: Desk) -> list[str]:
+    chosen: list[str] = getattr(args, "target", None) or list(desk.deploy.targets)
+    unknown = [name for name in chosen if name not in desk.deploy.targets]
+    if unknown:
+        raise UsageError(f"--target {unknown[0]}: there is no such target; there are: {', '.join(desk.deploy.targets)}")
+    return list(dict.fromkeys(chosen))
+
+
+def _progress(target: str, text: str) -> None:
+    import logging
+
+    logging.getLogger("reconciler.progress").info("%s: %s", target, text)
+
+
+def _logging(args: Namespace, holder: RedactorHolder) -> None:
+    level = getattr(args, "log_level", None) or ("info" if sys.stderr.isatty() else "warning")
+    configure(level, getattr(args, "log_format", "text"), sys.stderr, holder)
+
+
+def _catch_signals(interrupt: Interrupt) -> None:
+    """The first Ctrl-C or SIGTERM ends the pass cleanly (a revert, if the switch had begun), the second at once."""
+
+    def handle(number: int, _frame: object) -> None:
+        if interrupt.event.is_set():
+            os.write(2, b"reconcile: not waiting any longer; the next pass goes on from here\n")
+            os._exit(128 + number)
+        interrupt.event.set()
+        os.write(2, b"reconcile: ending cleanly; once more to stop waiting\n")
+
+    for name in ("SIGINT", "SIGTERM"):
+        signal.signal(getattr(signal, name), handle)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,72 @@
+"""The command line's grammar. A wrong use ends with exit code 64, not argparse's 2, which means "changes pending"."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import NoReturn
+
+from reconciler import __version__
+from reconciler.model.errors import UsageError
+
+DESCRIPTION = "Declarative state reconciler: GitOps for Docker Compose applications on plain servers."
+EXIT_CODES = """\
+exit codes:
+   0  in sync, or converged            5  locked by another pass
+   1  error; the message says what     6  target unreachable or timed out: unknown
+   2  changes pending                  7  revert failed: a person is needed
+   3  breached and reverted            8  held: verified as far as it could be measured
+   4  blocked: quarantined, suspended, not ours   64  wrong usage
+"""
+
+
+class _Parser(argparse.ArgumentParser):
+    def error(self, message: str) -> NoReturn:
+        raise UsageError(f"{message}; `{self.prog} --help` shows the usage")
+
+
+def parser() -> argparse.ArgumentParser:
+    """The whole grammar. Parsing raises UsageError."""
+    common = _common()
+    top = _Parser(
+        prog="reconcile",
+        description=DESCRIPTION,
+        epilog=EXIT_CODES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        parents=[common],
+    )
+    top.add_argument("--version", action="version", version=f"reconcile {__version__}")
+    top.add_argument("--once", action="store_true", help="one pass over every target")
+    top.add_argument("--dry-run", action="store_true", help="with --once: only show what it would do (as `plan`)")
+    commands = top.add_subparsers(dest="command", metavar="COMMAND")
+
+    def command(name: str, text: str) -> argparse.ArgumentParser:
+        return commands.add_parser(name, help=text, description=text, parents=[common])
+
+    command("validate", "check the desired state; no server is needed")
+    command("plan", "show what a pass would do, and why; changes nothing")
+    command("status", "sync, health, phase and tags of every target")
+    command("adopt", "take over what already runs on a target")
+    rollback = command("rollback", "go back to the way back, or to a retained release")
+    rollback.add_argument("--to", metavar="TAG", help="a tag or release id that is retained on the target")
+    rollback.add_argument("--forget", metavar="RELEASE", help="give a broken way back up instead of going anywhere")
+    command("retry", "lift the quarantine of this app's releases")
+    suspend = command("suspend", "freeze the targets until `resume`")
+    suspend.add_argument("--message", "-m", required=True, help="why, for whoever finds it frozen")
+    command("resume", "end a suspension")
+    command("history", "list the run records")
+    show = command("show", "show one run record")
+    show.add_argument("run", metavar="RUN", help="a run's id, as `history` prints it")
+    return top
+
+
+def _common() -> _Parser:
+    common = _Parser(add_help=False, argument_default=argparse.SUPPRESS)
+    common.add_argument("-f", "--file", type=Path, metavar="FILE", help="the desired state (default: deploy.yaml)")
+    common.add_argument("--target", action="append", metavar="NAME", help="only this target; may be repeated")
+    common.add_argument("--output", choices=["text", "json"], help="for people or for machines (default: text)")
+    common.add_argument("--log-level", choices=["debug", "info", "warning", "error"], help="on standard error")
+    common.add_argument("--log-format", choices=["text", "json"], help="how to log (default: text)")
+    common.add_argument("--metrics-file", type=Path, metavar="FILE", help="write Prometheus metrics to this textfile")
+    common.add_argument("--no-color", action="store_true", help="no colours, also on a terminal")
+    return common

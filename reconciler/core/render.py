@@ -1,0 +1,223 @@
+"""From the model that the target's Compose resolved to a self-contained release (DESIGN, "On the target").
+
+In a release nothing points back at the sources: images are ids, writable sources are `<deploy_dir>/…`, mounted config
+is content-addressed, what only a build needs is gone, and our labels are in the model itself. So a person's plain
+`docker compose up -d` recreates nothing, and a changed config file changes its own service alone.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import PurePosixPath
+from typing import Any
+
+from reconciler.core import digest
+from reconciler.core.services import facts_of, sharing_order
+from reconciler.model.errors import PreflightFailed
+from reconciler.model.observed import LABEL_APP, LABEL_DIGEST
+from reconciler.model.release import ManagedFile, Rendering
+from reconciler.model.sources import SourceTree
+from reconciler.model.stored import ServiceFacts
+
+NOT_OF_A_CONTAINER = ("build", "depends_on", "deploy", "develop", "profiles", "pull_policy", "scale")
+"""Keys that don't change what a container is made from: Compose's own config hash leaves most of them out, too.
+`deploy` is judged by its `resources` and `restart_policy` alone."""
+
+FILES = PurePosixPath(".reconciler/files")
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a release goes, and what is known about that place. `key` is the target's digest key (secret)."""
+
+    deploy_dir: PurePosixPath
+    app: str
+    project: str
+    writable: tuple[PurePosixPath, ...]
+    key: bytes = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class SelfContained:
+    """The rewritten model (secret: env values are in it), the facts of its services, and the files it mounts."""
+
+    model: dict[str, Any] = field(repr=False)
+    services: dict[str, ServiceFacts]
+    files: tuple[ManagedFile, ...]
+    digest: str
+
+
+def image_references(rendering: Rendering) -> tuple[str, ...]:
+    """Every image that the model names. Raises PreflightFailed for a service that has only a build section."""
+    references = set()
+    for name, service in rendering.model.get("services", {}).items():
+        if not service.get("image"):
+            raise PreflightFailed(f"service {name} has no image:, and nothing is built on a target; give it an image:")
+        references.add(str(service["image"]))
+    return tuple(sorted(references))
+
+
+def self_contained(
+    rendering: Rendering,
+    tree: SourceTree,
+    place: Place,
+    *,
+    tag: str,
+    images: Mapping[str, str],
+    env: Mapping[str, str],
+) -> SelfContained:
+    """Rewrites a rendering for `place`; `images` maps each reference to its id on the target, `env` holds the values.
+
+    Raises PreflightFailed naming the service where something outside the release is needed.
+    """
+    model = {key: copy.deepcopy(value) for key, value in rendering.model.items() if not key.startswith("x-")}
+    model["name"] = place.project
+    sources = _Sources(rendering, tree, place)
+    for kind in ("configs", "secrets"):
+        for name, definition in model.get(kind, {}).items():
+            if "file" in definition:
+                definition["file"] = sources.managed(definition["file"], f"{kind[:-1]} {name}")
+    for name, service in model["services"].items():
+        for volume in service.get("volumes") or ():
+            if volume.get("type") == "bind":
+                volume["source"] = sources.mounted(volume["source"], f"service {name}")
+        service["image"] = images[service["image"]]
+        for key in [k for k in service if k.startswith("x-") or k in {"build", "develop", "profiles", "pull_policy"}]:
+            del service[key]
+        service.pop("env_file", None)
+    sources.refuse_leftovers(model)
+    services = _digests(model, rendering, place, env)
+    for name, service in model["services"].items():
+        labels = dict(service.get("labels") or {})
+        service["labels"] = {**labels, LABEL_APP: place.app, LABEL_DIGEST: services[name].digest}
+    return SelfContained(
+        model=model,
+        services=services,
+        files=sources.files(),
+        digest=digest.keyed(place.key, {"tag": tag, "model": model, "env": dict(env)}),
+    )
+
+
+def _digests(
+    model: Mapping[str, Any], rendering: Rendering, place: Place, env: Mapping[str, str]
+) -> dict[str, ServiceFacts]:
+    """A service's digest covers what it refers to, and the services whose namespaces it shares: they go together."""
+    definitions = model["services"]
+    facts: dict[str, ServiceFacts] = {}
+    needed_to_end = {
+        dependency
+        for service in definitions.values()
+        for dependency, how in (service.get("depends_on") or {}).items()
+        if how.get("condition") == "service_completed_successfully"
+    }
+    for name, shared in sharing_order(definitions):
+        service = definitions[name]
+        relevant = {key: value for key, value in service.items() if key not in NOT_OF_A_CONTAINER}
+        deploy = service.get("deploy") or {}
+        relevant["deploy"] = {key: deploy[key] for key in ("resources", "restart_policy") if key in deploy}
+        referred = {
+            kind: {
+                reference: _definition(model, kind, reference, env)
+                for reference in _references(service.get(kind))
+            }
+            for kind in ("configs", "secrets", "networks", "volumes")
+        }
+        value = {"service": relevant, "refers": referred, "shares": {peer: facts[peer].digest for peer in shared}}
+        original = rendering.model["services"][name]
+        facts[name] = facts_of(
+            service,
+            digest=digest.keyed(place.key, value),
+            image=str(original["image"]),
+            awaited_to_end=name in needed_to_end,
+        )
+    return facts
+
+
+def _references(section: Any) -> Sequence[str]:
+    if isinstance(section, Mapping):
+        return sorted(section)
+    names = (item.get("source") if isinstance(item, Mapping) else item for item in section or ())
+    return sorted({str(name) for name in names if name})
+
+
+def _definition(model: Mapping[str, Any], kind: str, reference: str, env: Mapping[str, str]) -> Any:
+    definition = model.get(kind, {}).get(reference)
+    if not isinstance(definition, Mapping):
+        return None  # a bind mount's source, or nothing defined at the top level
+    if kind in {"networks", "volumes"}:
+        return {key: definition.get(key) for key in ("name", "external")}
+    return {**definition, "value": env.get(str(definition.get("environment")))}
+
+
+class _Sources:
+    """Maps paths below the rendering's root to where they live in a release."""
+
+    def __init__(self, rendering: Rendering, tree: SourceTree, place: Place) -> None:
+        self._root = PurePosixPath(rendering.root)
+        self._project_dir = self._root / rendering.project_dir
+        self._by_path = {file.path: file for file in tree.files}
+        self._place = place
+        self._managed: dict[str, ManagedFile] = {}
+
+    def files(self) -> tuple[ManagedFile, ...]:
+        return tuple(self._managed[name] for name in sorted(self._managed))
+
+    def mounted(self, source: str, whose: str) -> str:
+        """A bind mount's source: writable areas stay in `deploy_dir`, tracked files are stored by content."""
+        path = PurePosixPath(source)
+        if not path.is_relative_to(self._root):
+            return source
+        if path.is_relative_to(self._project_dir):
+            relative = path.relative_to(self._project_dir)
+            if any(relative.is_relative_to(area) for area in self._place.writable):
+                return str(self._place.deploy_dir / relative)
+        return self.managed(source, whose)
+
+    def managed(self, source: str, whose: str) -> str:
+        path = PurePosixPath(source)
+        if not path.is_relative_to(self._root):
+            return source
+        relative = path.relative_to(self._root)
+        entries = self._entries(relative)
+        if not entries:
+            shown = path.relative_to(self._project_dir) if path.is_relative_to(self._project_dir) else relative
+            raise PreflightFailed(
+                f"{whose} mounts ./{shown}, which is neither a writable area nor a file that git has: add it to"
+                " writable: in deploy.yaml, commit it, or use a named volume (a secret: `environment:` instead of `file:`)"
+            )
+        sha = digest.tree(entries)
+        self._managed[sha] = ManagedFile(sha256=sha, name=relative.name, entries=entries)
+        return str(self._place.deploy_dir / FILES / sha / relative.name)
+
+    def _entries(self, relative: PurePosixPath) -> tuple[tuple[str, int, bytes], ...]:
+        single = self._by_path.get(relative)
+        if single is not None:
+            return (("", single.mode, single.data),)
+        if relative == PurePosixPath("."):
+            return ()
+        return tuple(
+            (str(path.relative_to(relative)), file.mode, file.data)
+            for path, file in self._by_path.items()
+            if path.is_relative_to(relative)
+        )
+
+    def refuse_leftovers(self, model: Mapping[str, Any]) -> None:
+        """Nothing may point into the directory that rendering used: it is gone by now."""
+        for where, text in _strings(model, ""):
+            if str(self._root) in text:
+                raise PreflightFailed(
+                    f"{where}: this refers to a path of the sources in a way that a release can't carry;"
+                    " mount it as a volume, config or secret"
+                )
+
+
+def _strings(value: Any, where: str) -> list[tuple[str, str]]:
+    if isinstance(value, str):
+        return [(where, value)]
+    if isinstance(value, Mapping):
+        return [found for key, item in value.items() for found in _strings(item, f"{where}.{key}".lstrip("."))]
+    if isinstance(value, list):
+        return [found for index, item in enumerate(value) for found in _strings(item, f"{where}[{index}]")]
+    return []

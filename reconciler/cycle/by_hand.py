@@ -1,0 +1,156 @@
+"""What a person decides: rollback, retry, suspend, resume."""
+
+from __future__ import annotations
+
+from reconciler.core import history
+from reconciler.cycle.context import TargetContext
+from reconciler.cycle.result import PassResult
+from reconciler.cycle.revert import enter
+from reconciler.cycle.run import Run, begin, recover, save_state
+from reconciler.cycle.upkeep import ensure_way_back, tidy
+from reconciler.model.errors import Blocked, ExitCode, ReconcilerError, TargetUnreachable, UsageError
+from reconciler.model.measure import VerdictKind
+from reconciler.model.observed import HostView
+from reconciler.model.record import RecordKind
+from reconciler.model.stored import Manifest, Quarantine, Suspension, TargetState
+
+
+def rollback(ctx: TargetContext, *, to: str | None) -> PassResult:
+    """Leaves the serving release for its way back, or for the retained release that `to` (a tag or an id) names.
+
+    The release that is left is quarantined, so that the next pass doesn't bring it back. Raises UsageError for a `to`
+    that isn't on the target, Blocked where nothing serves or nothing is there to go back to.
+    """
+    lock, view = ctx.host.lock(ctx.who)
+    try:
+        ctx.mask.learn(view.env)
+        state, leaving = _serving(ctx, view)
+        back = _choose(ctx, view, state, leaving, to)
+        ensure_way_back(ctx, state.model_copy(update={"serving": back}), leaving.release)
+        run = begin(ctx, RecordKind.ROLLBACK, state, tag=leaving.tag, manifest=leaving)
+        reason = f"left by hand, by {ctx.who}"
+        state = state.model_copy(
+            update={"quarantine": {name: q for name, q in state.quarantine.items() if name != back}}
+        )
+        try:
+            with run.timed("revert"):
+                state, kept, verification = enter(run, state, leaving, back, reason=reason, blame=True)
+        except TargetUnreachable:
+            raise
+        except ReconcilerError as error:
+            return _failed(run, state, leaving, back, str(error))
+        run.measurements += verification.measurements
+        if verification.verdict.kind is VerdictKind.NO_GO:
+            return _failed(run, state, leaving, back, verification.verdict.reason)
+        run.quarantined = leaving.release
+        run.verdict = verification.verdict.kind.value
+        state = history.concluded(
+            state,
+            history.Outcome.ROLLED_BACK,
+            release=leaving.release,
+            now=ctx.clock.now(),
+            reason=reason,
+            run=run.id,
+        )
+        text = f"{leaving.release} was left by hand and is quarantined; {back} serves and is verified"
+        return run.finish(tidy(ctx, state, kept), exit_code=ExitCode.OK, result="rolled_back", reason=text)
+    finally:
+        lock.release()
+
+
+def forget(ctx: TargetContext, release: str) -> PassResult:
+    """Gives a broken way back up: quarantines it, so that nothing depends on it any more."""
+    lock, view = ctx.host.lock(ctx.who)
+    try:
+        state = recover(ctx, view.state or ctx.fresh_state())
+        if release not in state.releases or release == state.serving:
+            raise UsageError(f"{ctx.name}: {release} isn't a release that could be forgotten here")
+        entry = Quarantine(
+            tag=state.releases[release].tag, at=ctx.clock.now(), reason=f"given up by {ctx.who}", run=ctx.run_id()
+        )
+        state = state.model_copy(update={"quarantine": {**state.quarantine, release: entry}})
+        return _saved(ctx, state, f"{release} is no way back any more")
+    finally:
+        lock.release()
+
+
+def retry(ctx: TargetContext) -> PassResult:
+    """Lifts every quarantine of this app on the target; the next pass tries what the desired state asks for."""
+    lock, view = ctx.host.lock(ctx.who)
+    try:
+        state = recover(ctx, view.state or ctx.fresh_state())
+        lifted = ", ".join(sorted(state.quarantine)) or "nothing was quarantined"
+        if state.quarantine:
+            state = history.retried(state, release=None)
+        return _saved(ctx, state, f"lifted: {lifted}")
+    finally:
+        lock.release()
+
+
+def suspend(ctx: TargetContext, message: str) -> PassResult:
+    """Freezes the target until `resume`, whoever runs a pass."""
+    lock, view = ctx.host.lock(ctx.who)
+    try:
+        state = recover(ctx, view.state or ctx.fresh_state())
+        frozen = Suspension(at=ctx.clock.now(), by=ctx.who, message=ctx.mask.text(message))
+        return _saved(ctx, state.model_copy(update={"suspended": frozen}), f"suspended: {message}")
+    finally:
+        lock.release()
+
+
+def resume(ctx: TargetContext) -> PassResult:
+    """Ends a suspension."""
+    lock, view = ctx.host.lock(ctx.who)
+    try:
+        state = recover(ctx, view.state or ctx.fresh_state())
+        text = "resumed" if state.suspended else "it wasn't suspended"
+        return _saved(ctx, state.model_copy(update={"suspended": None}), text)
+    finally:
+        lock.release()
+
+
+def _serving(ctx: TargetContext, view: HostView) -> tuple[TargetState, Manifest]:
+    if view.state is None or view.manifest is None:
+        raise Blocked(f"{ctx.name}: no release of {ctx.deploy.app} serves here, so there is nothing to leave")
+    return recover(ctx, view.state), view.manifest
+
+
+def _choose(ctx: TargetContext, view: HostView, state: TargetState, leaving: Manifest, to: str | None) -> str:
+    if to is None:
+        back = history.way_back(state, leaving=leaving.release, before=state.previous)
+        if back is None:
+            raise Blocked(f"{ctx.name}: there is no verified release besides {leaving.release} to go back to")
+        return back
+    named = [name for name in view.releases if to in {name, name.rpartition("-")[0]} and name != leaving.release]
+    newest = sorted(named, key=lambda name: state.releases[name].switched_at if name in state.releases else ctx.clock.now())
+    if not newest:
+        kept = ", ".join(name for name in view.releases if name != leaving.release) or "none"
+        raise UsageError(f"{ctx.name}: no other release {to} is on the target; retained: {kept}")
+    return newest[-1]
+
+
+def _failed(run: Run, state: TargetState, leaving: Manifest, back: str, why: str) -> PassResult:
+    run.verdict = VerdictKind.NO_GO.value
+    state = history.concluded(
+        state,
+        history.Outcome.REVERT_BREACHED,
+        release=leaving.release,
+        now=run.ctx.clock.now(),
+        reason="left by hand",
+        run=run.id,
+    )
+    text = f"going back to {back} failed ({why}): a person is needed; in {run.ctx.target.deploy_dir}: `docker compose ps`"
+    return run.finish(state, exit_code=ExitCode.REVERT_FAILED, result="revert_failed", reason=text)
+
+
+def _saved(ctx: TargetContext, state: TargetState, text: str) -> PassResult:
+    save_state(ctx, state)
+    return PassResult(
+        target=ctx.name,
+        exit_code=ExitCode.OK,
+        result="in_sync",
+        message=ctx.mask.text(text),
+        tag=ctx.deploy.tag,
+        serving=state.serving,
+        state=state,
+    )

@@ -1,0 +1,95 @@
+"""Everything that a pass over one target is given. Nothing else reaches the outside world."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Protocol
+
+from reconciler.core.render import Place
+from reconciler.model.deploy import Deploy
+from reconciler.model.env import EnvValues
+from reconciler.model.record import RunRecord
+from reconciler.model.sources import SourceTree
+from reconciler.model.stored import ServiceFacts, TargetState
+from reconciler.model.target import Target
+from reconciler.ports import Clock, Credentials, Engine, Gate, Host
+
+
+class Masker(Protocol):
+    """Hides env values in whatever is shown or written."""
+
+    def text(self, text: str) -> str:
+        """`text` with every known value masked."""
+
+    def learn(self, env: bytes) -> None:
+        """Also masks the values of this dotenv file (those of a release on the target)."""
+
+
+class RecordStore(Protocol):
+    """Where run records go on the controller's side."""
+
+    def save(self, record: RunRecord) -> tuple[str, str]:
+        """Writes one record (and commits it where that is on). Gives its path and its text; a second save of the same
+        run changes nothing."""
+
+    def collect(self, text: str) -> None:
+        """Stores a record that another controller wrote and the target kept, unless it is here already."""
+
+
+class Interrupted(Exception):
+    """A person wants the pass to end (Ctrl-C, SIGTERM)."""
+
+
+@dataclass(frozen=True, slots=True)
+class TargetContext:
+    """One target, and the means to reach it. `gates` makes the gates for a release's services since a moment in the
+    target's own time; `say` shows progress; `who` names this controller to others."""
+
+    name: str
+    deploy: Deploy
+    target: Target
+    sources: Callable[[], SourceTree]
+    env: EnvValues
+    delivered_env: bytes = field(repr=False)
+    commit: Callable[[], str | None]
+    host: Host
+    engine: Engine
+    gates: Callable[[Mapping[str, ServiceFacts], datetime], Sequence[Gate]]
+    credentials: Credentials | None
+    clock: Clock
+    mask: Masker
+    records: RecordStore
+    say: Callable[[str], None]
+    interrupted: Callable[[], bool]
+    who: str
+
+    @property
+    def project(self) -> str:
+        """The Compose project name here."""
+        return self.deploy.project_of(self.name)
+
+    def place(self, key: bytes) -> Place:
+        """Where releases go on this target."""
+        return Place(
+            deploy_dir=self.target.deploy_dir,
+            app=self.deploy.app,
+            project=self.project,
+            writable=self.deploy.writable,
+            key=key,
+        )
+
+    def fresh_state(self) -> TargetState:
+        """The state of a target that no pass has touched."""
+        return TargetState(app=self.deploy.app, project=self.project)
+
+    def run_id(self) -> str:
+        """A new pass's name: `YYYYMMDD_HHMMSS_xxxx`, UTC; it sorts by time."""
+        return f"{self.clock.now():%Y%m%d_%H%M%S}_{secrets.token_hex(2)}"
+
+    def check_interrupt(self) -> None:
+        """Raises Interrupted when a person asked to end."""
+        if self.interrupted():
+            raise Interrupted

@@ -1,0 +1,173 @@
+"""A mutating pass: look, stage, switch, bring up, verify; and the compensation beside the action."""
+
+from __future__ import annotations
+
+import json
+from concurrent.futures import ThreadPoolExecutor
+from datetime import datetime, timedelta
+
+from reconciler.core import history
+from reconciler.core.planner import finished
+from reconciler.cycle.apply import apply
+from reconciler.cycle.context import Interrupted, TargetContext
+from reconciler.cycle.desired import Desired
+from reconciler.cycle.result import PassResult
+from reconciler.cycle.revert import revert
+from reconciler.cycle.run import Run, begin, save_state
+from reconciler.cycle.upkeep import ensure_room, ensure_way_back, tidy
+from reconciler.cycle.verify import Verification, verify
+from reconciler.cycle.watch import StartFailed, settle
+from reconciler.model.errors import ExitCode
+from reconciler.model.measure import Verdict, VerdictKind
+from reconciler.model.observed import HostView, Observed
+from reconciler.model.plan import Plan
+from reconciler.model.record import RecordKind
+from reconciler.model.stored import Manifest, Standing, TargetState
+
+
+def deploy(
+    ctx: TargetContext, state: TargetState, desired: Desired, manifest: Manifest, plan: Plan, observed: Observed
+) -> PassResult:
+    """Carries out a plan, proves the result, and goes back by itself when it breaches.
+
+    Everything before the switch only adds; its failure leaves the running app as it was. Raises TargetUnreachable when
+    the connection is lost: then the target's journal tells the next pass what was going on.
+    """
+    heals = not plan.switches and _standing(state, manifest.release) is not Standing.UNVERIFIED
+    run = begin(ctx, RecordKind.HEAL if heals else RecordKind.DEPLOY, state, tag=manifest.tag, manifest=manifest)
+    run.plan = plan
+    with run.timed("stage"):
+        _stage(ctx, state, desired, manifest, plan, observed)
+    ctx.check_interrupt()
+    state = remember(state, desired).model_copy(update={"open": run.opened(manifest.release)})
+    since = target_time(ctx, observed)
+    try:
+        state, verification = _switched_and_verified(run, state, manifest, plan, since)
+    except Interrupted:
+        run.verdict = "interrupted"
+        ctx.say("interrupted: going back")
+        return revert(run, state, manifest, reason="interrupted by a person after the switch", blame=False)
+    except StartFailed as failure:
+        run.verdict = VerdictKind.NO_GO.value
+        return _breached(run, state, manifest, str(failure), heals=heals)
+    run.measurements += verification.measurements
+    run.changes = _changes(ctx, run.leaving, desired)
+    return _concluded(run, state, manifest, verification.verdict, heals=heals)
+
+
+def _stage(
+    ctx: TargetContext, state: TargetState, desired: Desired, manifest: Manifest, plan: Plan, observed: Observed
+) -> None:
+    """Everything that only adds: the release's files, and keepers for what a revert would need."""
+    if not plan.switches:
+        return
+    ensure_room(ctx, observed.host, desired.bundle)
+    needed = ensure_way_back(ctx, state, manifest.release)
+    with ThreadPoolExecutor(max_workers=1) as pool:
+        keeping = pool.submit(ctx.engine.add_keepers, ctx.project, ctx.deploy.app, needed)
+        if desired.bundle is not None and manifest.release not in observed.host.releases:
+            ctx.say(f"staging {manifest.release}")
+            ctx.host.install(desired.bundle)
+        keeping.result()
+
+
+def _switched_and_verified(
+    run: Run, state: TargetState, manifest: Manifest, plan: Plan, since: datetime
+) -> tuple[TargetState, Verification]:
+    ctx = run.ctx
+    events = ctx.engine.events(ctx.project)
+    try:
+        with run.timed("switch"):
+            if plan.switches:
+                state = history.switched(state, entering=manifest.release, tag=manifest.tag, now=ctx.clock.now())
+                ctx.say(f"switching to {manifest.release}")
+                ctx.host.switch(state, manifest.release)
+            else:
+                save_state(ctx, state)
+            apply(ctx, manifest, plan, events)
+        with run.timed("settle"):
+            ctx.say("waiting for the engine's own health checks")
+            settle(ctx, events, manifest.services, deadline=ctx.deploy.rollback.deadline)
+    finally:
+        events.close()
+    state = with_completed(ctx, state, manifest)
+    ctx.say(f"verifying for {ctx.deploy.gates.window:g} s")
+    with run.timed("verify"):
+        return state, verify(ctx, manifest, since=since)
+
+
+def _concluded(run: Run, state: TargetState, manifest: Manifest, verdict: Verdict, *, heals: bool) -> PassResult:
+    ctx, release = run.ctx, manifest.release
+    run.verdict = verdict.kind.value
+    match verdict.kind:
+        case VerdictKind.NO_GO:
+            blamed = verdict.decisive.container if verdict.decisive else None
+            return _breached(run, state, manifest, verdict.reason, heals=heals, container=blamed)
+        case VerdictKind.HOLD if not heals:
+            state = history.concluded(state, history.Outcome.HELD, release=release, now=ctx.clock.now())
+            reason = f"{release} is held: {verdict.reason}; it serves, and last good stays where it was"
+            return run.finish(tidy(ctx, state, manifest), exit_code=ExitCode.HELD, result="held", reason=reason)
+        case _ if heals:
+            reason = f"{release} runs as it should again"
+            return run.finish(tidy(ctx, state, manifest), exit_code=ExitCode.OK, result="healed", reason=reason)
+        case _:
+            state = history.concluded(state, history.Outcome.VERIFIED, release=release, now=ctx.clock.now())
+            reason = f"{release} is live and verified"
+            return run.finish(tidy(ctx, state, manifest), exit_code=ExitCode.OK, result="deployed", reason=reason)
+
+
+def _breached(
+    run: Run, state: TargetState, manifest: Manifest, reason: str, *, heals: bool, container: str | None = None
+) -> PassResult:
+    ctx = run.ctx
+    watched = state.phase is not None and state.phase.is_measured
+    if heals and not watched:
+        run.verdict = VerdictKind.NO_GO.value
+        text = f"{manifest.release} was put back and isn't healthy: {reason}; it is the release to go back to, so it stays"
+        return run.finish(state, exit_code=ExitCode.ERROR, result="failed", reason=text)
+    if not ctx.deploy.rollback.on_breach:
+        state = history.concluded(state, history.Outcome.HELD, release=manifest.release, now=ctx.clock.now())
+        text = f"{manifest.release} breached: {reason}; rollback.on_breach is false, so it stays as it is"
+        return run.finish(state, exit_code=ExitCode.HELD, result="held", reason=text)
+    return revert(run, state, manifest, reason=reason, container=container)
+
+
+def remember(state: TargetState, desired: Desired) -> TargetState:
+    """The state that knows what these sources render to; a deliberately short memory."""
+    if state.sources.get(desired.source) == desired.release:
+        return state
+    recent = dict(list(state.sources.items())[-49:])
+    return state.model_copy(update={"sources": {**recent, desired.source: desired.release}})
+
+
+def with_completed(ctx: TargetContext, state: TargetState, manifest: Manifest) -> TargetState:
+    """The state that knows which one-shots have succeeded, and has forgotten adopted containers that are gone."""
+    containers = ctx.engine.containers(ctx.project, details=True)
+    present = {container.id for container in containers}
+    observed = Observed(host=HostView(ours=True, state=state), containers=containers)
+    done = {
+        name: facts.digest
+        for name, facts in manifest.services.items()
+        if facts.one_shot and finished(name, facts, observed)
+    }
+    accepted = {name: digest for name, digest in state.accepted.items() if name in present}
+    return state.model_copy(update={"completed": {**state.completed, **done}, "accepted": accepted})
+
+
+def target_time(ctx: TargetContext, observed: Observed) -> datetime:
+    """Now, by the target's clock: the log lines of containers carry its time, not ours."""
+    return ctx.clock.now() - timedelta(seconds=observed.host.clock_skew)
+
+
+def _standing(state: TargetState, release: str) -> Standing:
+    past = state.releases.get(release)
+    return past.standing if past else Standing.UNVERIFIED
+
+
+def _changes(ctx: TargetContext, leaving: str | None, desired: Desired) -> tuple[str, ...]:
+    if desired.bundle is None:
+        return ()
+    from reconciler.core.diff import field_changes  # deepdiff takes 0.15 s to import: after the switch, not before
+
+    before = ctx.host.read_release(leaving) if leaving else None
+    return field_changes(json.loads(before.compose) if before else None, json.loads(desired.bundle.compose))

@@ -1,0 +1,136 @@
+"""From sources to the desired release: known by the digest of its sources, or rendered by the target's own Compose."""
+
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import dataclass
+
+from reconciler.core import digest
+from reconciler.core.render import SelfContained, image_references, self_contained
+from reconciler.cycle.context import TargetContext
+from reconciler.model.errors import PreflightFailed
+from reconciler.model.observed import HostView
+from reconciler.model.plan import Pull
+from reconciler.model.release import Bundle
+from reconciler.model.sources import SourceTree
+from reconciler.model.stored import Manifest, TargetState
+
+RENDERER = 1
+"""Raise it when rendering changes, so that no digest of sources stands for an outdated release."""
+
+_ESCAPED = re.compile("[\x7f-\x9f\u2028\u2029\ufeff\ufffe\uffff]")
+
+
+@dataclass(frozen=True, slots=True)
+class Desired:
+    """The release that the desired state asks for.
+
+    `bundle` is None where the release is known already and lies on the target, or is quarantined; `manifest` is None only
+    for a quarantined one whose files are gone. `pulls` are images that the target lacks: then `release` isn't final.
+    """
+
+    release: str
+    source: str
+    manifest: Manifest | None
+    bundle: Bundle | None = None
+    pulls: tuple[Pull, ...] = ()
+
+    @property
+    def is_final(self) -> bool:
+        """Whether the release's id is known for sure."""
+        return not self.pulls
+
+
+def source_digest(ctx: TargetContext, key: bytes, tree: SourceTree) -> str:
+    """A keyed digest over everything that a rendering depends on."""
+    return digest.keyed(
+        key,
+        {
+            "renderer": RENDERER,
+            "tag": ctx.deploy.tag,
+            "app": ctx.deploy.app,
+            "project": ctx.project,
+            "deploy_dir": str(ctx.target.deploy_dir),
+            "writable": [str(path) for path in ctx.deploy.writable],
+            "compose": [str(path) for path in tree.compose],
+            "files": digest.tree((str(file.path), file.mode, file.data) for file in tree.files),
+            "env": {entry.key: entry.value.get_secret_value() for entry in ctx.env.entries},
+        },
+    )
+
+
+def resolve(ctx: TargetContext, view: HostView, state: TargetState, *, key: bytes, pull: bool) -> Desired:
+    """The desired release; nothing that runs is touched. With `pull` its images are on the target afterwards.
+
+    Raises PreflightFailed or TargetUnfit where the desired state can't become a release.
+    """
+    tree = ctx.sources()
+    source = source_digest(ctx, key, tree)
+    known = state.sources.get(source)
+    if known is not None:
+        if view.manifest is not None and view.manifest.release == known:
+            return Desired(known, source, view.manifest)
+        bundle = ctx.host.read_release(known)
+        if bundle is not None:
+            return Desired(known, source, bundle.manifest)
+        if known in state.quarantine:
+            return Desired(known, source, None)
+    return _rendered(ctx, tree, source, key=key, pull=pull)
+
+
+def _rendered(ctx: TargetContext, tree: SourceTree, source: str, *, key: bytes, pull: bool) -> Desired:
+    rendering = ctx.host.render(tree, ctx.delivered_env, ctx.deploy.tag)
+    images, pulls = _images(ctx, image_references(rendering), pull=pull)
+    values = {entry.key: entry.value.get_secret_value() for entry in ctx.env.entries}
+    content = self_contained(rendering, tree, ctx.place(key), tag=ctx.deploy.tag, images=images, env=values)
+    release = digest.release_id(ctx.deploy.tag, content.digest)
+    public = digest.plain({"tag": ctx.deploy.tag, "files": [[str(f.path), f.mode, f.digest] for f in tree.files]})
+    manifest = Manifest(
+        release=release,
+        tag=ctx.deploy.tag,
+        app=ctx.deploy.app,
+        project=ctx.project,
+        digest=content.digest,
+        public_digest=public,
+        created_at=ctx.clock.now(),
+        commit=ctx.commit(),
+        services=content.services,
+        files=tuple(file.sha256 for file in content.files),
+    )
+    bundle = Bundle(manifest=manifest, compose=compose_file(content), env=ctx.delivered_env, files=content.files)
+    return Desired(release, source, manifest, bundle, tuple(pulls))
+
+
+def compose_file(content: SelfContained) -> bytes:
+    """The model as a Compose file: JSON, which is YAML in which every string is quoted (no `0o17` becomes a number)."""
+    text = json.dumps(content.model, indent=2, ensure_ascii=False)
+    return _ESCAPED.sub(lambda match: f"\\u{ord(match[0]):04x}", text).encode() + b"\n"
+
+
+def _images(ctx: TargetContext, references: tuple[str, ...], *, pull: bool) -> tuple[dict[str, str], list[Pull]]:
+    found: dict[str, str] = {}
+    pulls: list[Pull] = []
+    for reference in references:
+        image_id = ctx.engine.image_id(reference)
+        if image_id is None:
+            if _is_ours(ctx, reference) and ctx.deploy.image.delivery == "present":
+                raise PreflightFailed(
+                    f"image {reference} isn't on target {ctx.name}, and image.delivery is `present`:"
+                    " load it there first, or let it be pulled (`registry`)"
+                )
+            if pull:
+                ctx.say(f"pulling {reference}")
+                ctx.engine.pull(reference, ctx.credentials if _is_ours(ctx, reference) else None, ctx.say)
+                image_id = ctx.engine.image_id(reference)
+                if image_id is None:
+                    raise PreflightFailed(f"image {reference} was pulled to target {ctx.name}, and isn't there")
+            else:
+                pulls.append(Pull(reference, "the target doesn't have it"))
+                image_id = f"{reference} (not pulled yet)"
+        found[reference] = image_id
+    return found, pulls
+
+
+def _is_ours(ctx: TargetContext, reference: str) -> bool:
+    return any(reference.startswith(f"{repository}:") for repository in ctx.deploy.image.repository)

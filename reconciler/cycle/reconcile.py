@@ -1,0 +1,192 @@
+"""One pass over one target: lock, observe, plan, and what follows from the plan. Level-triggered and idempotent."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+
+from reconciler.core import history
+from reconciler.core.planner import make_plan
+from reconciler.cycle.context import TargetContext
+from reconciler.cycle.deploy import deploy, remember
+from reconciler.cycle.desired import Desired, resolve
+from reconciler.cycle.result import PassResult
+from reconciler.cycle.run import recover, save_state
+from reconciler.cycle.soak import soak
+from reconciler.model.errors import Blocked, ExitCode, NotOurs
+from reconciler.model.observed import HostView, Observed
+from reconciler.model.plan import Plan
+from reconciler.model.stored import Manifest, Phase, Standing, TargetState
+
+
+@dataclass(frozen=True, slots=True)
+class Assessment:
+    """What a pass knows before it acts: nothing was changed for it but images that came to the target.
+
+    `manifest` is the release to converge to: the desired one, or the serving one while the desired is quarantined
+    (None: nothing serves, and nothing may).
+    """
+
+    state: TargetState
+    desired: Desired
+    manifest: Manifest | None
+    observed: Observed
+    plan: Plan
+    quarantined: bool
+
+
+def reconcile(ctx: TargetContext) -> PassResult:
+    """One mutating pass. Raises the errors of `reconciler.model.errors` where it can't act; then nothing was touched."""
+    lock, view = ctx.host.lock(ctx.who)
+    try:
+        ctx.mask.learn(view.env)
+        return _reconcile(ctx, view)
+    finally:
+        lock.release()
+
+
+def preview(ctx: TargetContext) -> PassResult:
+    """What `reconcile` would do, and why. Changes nothing, takes no lock, pulls no image."""
+    view = ctx.host.observe()
+    ctx.mask.learn(view.env)
+    state = view.state or ctx.fresh_state()
+    seen = assess(ctx, view, state, pull=False)
+    if seen.quarantined:
+        return _blocked(ctx, seen, _quarantine_reason(seen.state, seen.desired.release))
+    if state.suspended:
+        return _blocked(ctx, seen, _suspension_reason(state))
+    pending = not seen.plan.is_empty or _needs_proof(state, seen.manifest)
+    return _result(
+        ctx,
+        seen,
+        exit_code=ExitCode.CHANGES_PENDING if pending else ExitCode.OK,
+        result="pending" if pending else "in_sync",
+        message="changes pending" if pending else _in_sync_text(state),
+        changes=_changes(ctx, seen),
+    )
+
+
+def assess(ctx: TargetContext, view: HostView, state: TargetState, *, pull: bool) -> Assessment:
+    """Observes, resolves the desired release and plans. Raises NotOurs for a project or directory of somebody else."""
+    containers = ctx.engine.containers(ctx.project, details=True)
+    if view.foreign:
+        raise NotOurs(_not_ours(ctx, f"{ctx.target.deploy_dir} has {', '.join(view.foreign[:10])}"))
+    if view.state is None and (strangers := [c.name for c in containers if c.digest is None]):
+        raise NotOurs(_not_ours(ctx, f"the Compose project {ctx.project} has containers: {', '.join(strangers[:10])}"))
+    # Before the first pass there is no key; a plan makes do with one of its own, and says no release id.
+    key = view.key or os.urandom(32)
+    desired = resolve(ctx, view, state, key=key, pull=pull)
+    quarantined = desired.release in state.quarantine
+    manifest = view.manifest if quarantined else desired.manifest
+    observed = Observed(host=view, containers=containers)
+    if manifest is None or (quarantined and state.phase is Phase.FAILED):
+        return Assessment(state, desired, None, observed, Plan(None, ctx.deploy.tag, ()), quarantined)
+    known = desired.is_final and view.key is not None
+    plan = make_plan(manifest, observed, release_known=known)
+    steps = (*desired.pulls, *plan.steps)
+    plan = Plan(plan.release, plan.tag, steps, plan.drift, (*ctx.env.warnings, *plan.notes))
+    return Assessment(state, desired, manifest, observed, plan, quarantined)
+
+
+def _reconcile(ctx: TargetContext, view: HostView) -> PassResult:
+    state = recover(ctx, view.state or ctx.fresh_state())
+    if state.suspended:
+        raise Blocked(f"{ctx.name}: {_suspension_reason(state)}")
+    seen = assess(ctx, view, state, pull=True)
+    if seen.manifest is None:
+        return _blocked(ctx, seen, _quarantine_reason(state, seen.desired.release))
+    if seen.plan.drift and not seen.plan.switches and ctx.deploy.drift.policy == "alert":
+        named = "; ".join(f"{vector}: {what}" for vector, what in seen.plan.drift)
+        return _result(
+            ctx, seen, exit_code=ExitCode.CHANGES_PENDING, result="drifted", message=f"drift left alone by policy: {named}"
+        )
+    if not seen.plan.is_empty or _needs_proof(state, seen.manifest):
+        result = deploy(ctx, state, seen.desired, seen.manifest, seen.plan, seen.observed)
+        if seen.quarantined and result.exit_code is ExitCode.OK:
+            return _blocked(ctx, seen, f"{result.message}; {_quarantine_reason(state, seen.desired.release)}")
+        return result
+    learned = remember(state, seen.desired)
+    if learned is not state:
+        save_state(ctx, learned)
+    if state.phase is not None and state.phase.is_measured:
+        result = soak(ctx, learned, seen.manifest, seen.observed)
+    else:
+        result = _result(ctx, seen, exit_code=ExitCode.OK, result="in_sync", message=_in_sync_text(state))
+    if seen.quarantined and result.exit_code is ExitCode.OK:
+        return _blocked(ctx, seen, _quarantine_reason(state, seen.desired.release))
+    return result
+
+
+def _needs_proof(state: TargetState, manifest: Manifest | None) -> bool:
+    """A release that serves and was neither verified nor held: its pass died, so its window is still owed."""
+    if manifest is None or state.serving != manifest.release or state.phase is Phase.HELD:
+        return False
+    past = state.releases.get(manifest.release)
+    return past is None or past.standing is Standing.UNVERIFIED
+
+
+def _changes(ctx: TargetContext, seen: Assessment) -> tuple[str, ...]:
+    if seen.desired.bundle is None or not seen.plan.switches:
+        return ()
+    import json
+
+    from reconciler.core.diff import field_changes  # deepdiff takes 0.15 s to import: only where something changes
+
+    serving = seen.observed.host.current
+    before = ctx.host.read_release(serving) if serving else None
+    changes = field_changes(json.loads(before.compose) if before else None, json.loads(seen.desired.bundle.compose))
+    return tuple(ctx.mask.text(line) for line in changes)
+
+
+def _result(
+    ctx: TargetContext,
+    seen: Assessment,
+    *,
+    exit_code: ExitCode,
+    result: str,
+    message: str,
+    changes: tuple[str, ...] = (),
+) -> PassResult:
+    return PassResult(
+        target=ctx.name,
+        exit_code=exit_code,
+        result=result,
+        message=ctx.mask.text(message),
+        tag=ctx.deploy.tag,
+        release=seen.plan.release or (seen.desired.release if seen.quarantined else None),
+        serving=seen.state.serving,
+        plan=seen.plan,
+        changes=changes,
+        notes=seen.plan.notes,
+        state=seen.state,
+    )
+
+
+def _blocked(ctx: TargetContext, seen: Assessment, message: str) -> PassResult:
+    return _result(ctx, seen, exit_code=ExitCode.BLOCKED, result="blocked", message=message)
+
+
+def _quarantine_reason(state: TargetState, release: str) -> str:
+    entry = state.quarantine[release]
+    serves = f"{state.serving} serves" if state.serving and state.serving != release else "nothing serves"
+    return (
+        f"{release} is quarantined since {entry.at:%Y-%m-%d %H:%M:%S} UTC ({entry.reason}; record {entry.run}) and isn't"
+        f" tried again; {serves}. Release another, or lift it: `reconcile retry`"
+    )
+
+
+def _suspension_reason(state: TargetState) -> str:
+    held = state.suspended
+    if held is None:
+        return "not suspended"
+    return f"suspended by {held.by} since {held.at:%Y-%m-%d %H:%M:%S} UTC: {held.message}; `reconcile resume` ends it"
+
+
+def _not_ours(ctx: TargetContext, what: str) -> str:
+    return f"{ctx.name}: {what}, and no pass made that: `reconcile adopt` takes it over, or choose another place"
+
+
+def _in_sync_text(state: TargetState) -> str:
+    return f"in sync: {state.serving} serves ({state.phase.value if state.phase else 'no phase'})"
+
+

@@ -1,0 +1,34 @@
+"""What a pass over one target came to, for people, scripts, records and metrics."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from reconciler.model.errors import ExitCode
+from reconciler.model.measure import Measurement
+from reconciler.model.plan import Plan
+from reconciler.model.stored import TargetState
+
+
+@dataclass(frozen=True, slots=True)
+class PassResult:
+    """The end of one pass.
+
+    `result` is a short word for metrics: in_sync, deployed, healed, reverted, held, blocked, locked, pending,
+    unreachable, failed, revert_failed, adopted, rolled_back. `message` is the sentence for people. `durations` in seconds.
+    """
+
+    target: str
+    exit_code: ExitCode
+    result: str
+    message: str
+    tag: str
+    release: str | None = None
+    serving: str | None = None
+    plan: Plan | None = None
+    changes: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
+    state: TargetState | None = None
+    measurements: tuple[Measurement, ...] = ()
+    record: str | None = None
+    durations: dict[str, float] = field(default_factory=dict)

@@ -1,0 +1,169 @@
+"""One mutating pass in the making: what it did and saw, until its record is written exactly once (P11)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from reconciler.core import history
+from reconciler.core.account import plan_lines, recorded
+from reconciler.cycle.context import TargetContext
+from reconciler.cycle.result import PassResult
+from reconciler.model.errors import ExitCode
+from reconciler.model.measure import Measurement
+from reconciler.model.plan import Plan
+from reconciler.model.record import RecordKind, RunRecord
+from reconciler.model.stored import Manifest, OpenPass, TargetState
+
+
+@dataclass(slots=True)
+class Run:
+    """The account of a pass while it runs. `leaving` served when it began."""
+
+    ctx: TargetContext
+    id: str
+    kind: RecordKind
+    started_at: datetime
+    tag: str
+    release: str | None
+    digest: str | None
+    leaving: str | None
+    plan: Plan | None = None
+    measurements: list[Measurement] = field(default_factory=list)
+    durations: dict[str, float] = field(default_factory=dict)
+    changes: tuple[str, ...] = ()
+    evidence: str | None = None
+    quarantined: str | None = None
+    verdict: str = "go"
+
+    @contextmanager
+    def timed(self, part: str) -> Iterator[None]:
+        """Adds the seconds of the block to `durations[part]`."""
+        begin = self.ctx.clock.monotonic()
+        try:
+            yield
+        finally:
+            spent = self.ctx.clock.monotonic() - begin
+            self.durations[part] = round(self.durations.get(part, 0.0) + spent, 3)
+
+    def opened(self, entering: str | None) -> OpenPass:
+        """The journal's entry, to be written before the first mutating step."""
+        return OpenPass(
+            run=self.id,
+            kind=self.kind.value,
+            at=self.started_at,
+            by=self.ctx.who,
+            leaving=self.leaving,
+            entering=entering,
+            plan=plan_lines(self.plan) if self.plan else (),
+            commit=self.ctx.commit(),
+            tag=self.tag,
+        )
+
+    def finish(self, state: TargetState, *, exit_code: ExitCode, result: str, reason: str) -> PassResult:
+        """Writes the record on this side and on the target, then closes the journal. Gives the result of the pass."""
+        mask = self.ctx.mask.text
+        record = RunRecord(
+            run=self.id,
+            kind=self.kind,
+            app=self.ctx.deploy.app,
+            target=self.ctx.name,
+            project=self.ctx.project,
+            controller=self.ctx.who,
+            started_at=self.started_at,
+            finished_at=self.ctx.clock.now(),
+            commit=self.ctx.commit(),
+            tag=self.tag,
+            release=self.release,
+            digest=self.digest,
+            from_release=self.leaving,
+            to_release=state.serving,
+            plan=tuple(mask(line) for line in plan_lines(self.plan)) if self.plan else (),
+            changes=tuple(mask(line) for line in self.changes),
+            measurements=recorded(self.measurements, mask),
+            verdict=self.verdict,
+            reason=mask(reason),
+            quarantined=self.quarantined,
+            evidence=self.evidence,
+            durations=self.durations,
+            exit_code=int(exit_code),
+        )
+        path, text = self.ctx.records.save(record)
+        self.ctx.host.save_record(self.id, text)
+        save_state(self.ctx, state.model_copy(update={"open": None}))
+        return PassResult(
+            target=self.ctx.name,
+            exit_code=exit_code,
+            result=result,
+            message=mask(reason),
+            tag=self.tag,
+            release=self.release,
+            serving=state.serving,
+            plan=self.plan,
+            changes=record.changes,
+            state=state.model_copy(update={"open": None}),
+            measurements=tuple(self.measurements),
+            record=path,
+            durations=self.durations,
+        )
+
+
+def begin(ctx: TargetContext, kind: RecordKind, state: TargetState, *, tag: str, manifest: Manifest | None) -> Run:
+    """A new account for a pass that is about to change something."""
+    return Run(
+        ctx=ctx,
+        id=ctx.run_id(),
+        kind=kind,
+        started_at=ctx.clock.now(),
+        tag=tag,
+        release=manifest.release if manifest else None,
+        digest=manifest.digest if manifest else None,
+        leaving=state.serving,
+    )
+
+
+def save_state(ctx: TargetContext, state: TargetState) -> None:
+    """Writes the state, and the `last_good` link and file that follow from it."""
+    good = history.last_good(state)
+    ctx.host.write_state(state, last_good=good, last_good_tag=state.releases[good].tag if good else None)
+
+
+def recover(ctx: TargetContext, state: TargetState) -> TargetState:
+    """Writes the record that a dead pass could not, and closes its journal entry. The lock is ours, so it is dead.
+
+    What it left half-done needs no undoing here: the pass that goes on from this state is level-triggered.
+    """
+    if state.open is None:
+        return state
+    dead = state.open
+    ctx.say(f"an earlier pass ({dead.run}, {dead.by}) was interrupted; going on from what it left")
+    kept = ctx.host.read_record(dead.run)
+    if kept is None:
+        record = RunRecord(
+            run=dead.run,
+            kind=RecordKind(dead.kind),
+            app=ctx.deploy.app,
+            target=ctx.name,
+            project=ctx.project,
+            controller=dead.by,
+            started_at=dead.at,
+            finished_at=ctx.clock.now(),
+            commit=dead.commit,
+            tag=dead.tag,
+            release=dead.entering,
+            from_release=dead.leaving,
+            to_release=state.serving,
+            plan=dead.plan,
+            verdict="interrupted",
+            reason="The pass ended without a word; the next one found its journal and went on from there.",
+            exit_code=int(ExitCode.ERROR),
+        )
+        _, text = ctx.records.save(record)
+        ctx.host.save_record(dead.run, text)
+    else:
+        ctx.records.collect(kept)
+    closed = state.model_copy(update={"open": None})
+    save_state(ctx, closed)
+    return closed

@@ -1,0 +1,124 @@
+"""Later passes over a release that isn't stable yet: they go on measuring, and a breach still reverts."""
+
+from __future__ import annotations
+
+from typing import assert_never
+
+from reconciler.core import history
+from reconciler.core.stabilize import Blind, Breached, GoingOn, Stable, absorb
+from reconciler.cycle.context import TargetContext
+from reconciler.cycle.result import PassResult
+from reconciler.cycle.revert import revert
+from reconciler.cycle.run import begin, save_state
+from reconciler.cycle.upkeep import tidy
+from reconciler.cycle.verify import measure, verify
+from reconciler.model.errors import ExitCode
+from reconciler.model.measure import Measurement, VerdictKind
+from reconciler.model.observed import Observed
+from reconciler.model.record import RecordKind
+from reconciler.model.stored import Manifest, Phase, Stabilization, TargetState
+
+
+def soak(ctx: TargetContext, state: TargetState, manifest: Manifest, observed: Observed) -> PassResult:
+    """One look at a stabilizing or held release. Raises TargetUnreachable and Interrupted."""
+    if state.phase is Phase.HELD:
+        return _held(ctx, state, manifest)
+    past = state.releases[manifest.release]
+    taken = measure(ctx.gates(manifest.services, past.switched_at))
+    spec = ctx.deploy.stabilization
+    after, verdict = absorb(
+        state.stabilization or Stabilization(),
+        taken,
+        now=ctx.clock.now(),
+        period=spec.period,
+        interval=spec.interval,
+        breach_limit=spec.breach_limit,
+    )
+    state = state.model_copy(update={"stabilization": after})
+    match verdict:
+        case GoingOn():
+            save_state(ctx, state)
+            text = f"in sync: {manifest.release} is stabilizing, {after.covered:.0f} s of {spec.period:.0f} s covered"
+            return _result(ctx, state, manifest, ExitCode.OK, "in_sync", text, taken)
+        case Stable():
+            state = history.concluded(
+                state, history.Outcome.STABILIZED, release=manifest.release, now=ctx.clock.now()
+            )
+            state = tidy(ctx, state, manifest)
+            save_state(ctx, state)
+            text = f"{manifest.release} is stable now, and last good"
+            return _result(ctx, state, manifest, ExitCode.OK, "in_sync", text, taken)
+        case Blind(reason=reason):
+            save_state(ctx, state)
+            text = f"{manifest.release} is held while it can't be measured: {reason}"
+            return _result(ctx, state, manifest, ExitCode.HELD, "held", text, taken)
+        case Breached(reason=reason, decisive=decisive):
+            return _breached(ctx, state, manifest, reason, taken, decisive.container)
+        case _:
+            assert_never(verdict)
+
+
+def _held(ctx: TargetContext, state: TargetState, manifest: Manifest) -> PassResult:
+    """A held release gets a whole window again: that is what it lacks."""
+    past = state.releases[manifest.release]
+    verification = verify(ctx, manifest, since=past.switched_at)
+    match verification.verdict.kind:
+        case VerdictKind.GO:
+            state = history.concluded(state, history.Outcome.VERIFIED, release=manifest.release, now=ctx.clock.now())
+            state = tidy(ctx, state, manifest)
+            save_state(ctx, state)
+            text = f"{manifest.release} is verified now"
+            return _result(ctx, state, manifest, ExitCode.OK, "in_sync", text, verification.measurements)
+        case VerdictKind.HOLD:
+            text = f"{manifest.release} is still held: {verification.verdict.reason}"
+            return _result(ctx, state, manifest, ExitCode.HELD, "held", text, verification.measurements)
+        case VerdictKind.NO_GO:
+            decisive = verification.verdict.decisive
+            blamed = decisive.container if decisive else None
+            reason = verification.verdict.reason
+            return _breached(ctx, state, manifest, reason, verification.measurements, blamed)
+        case _:
+            assert_never(verification.verdict.kind)
+
+
+def _breached(
+    ctx: TargetContext,
+    state: TargetState,
+    manifest: Manifest,
+    reason: str,
+    taken: tuple[Measurement, ...],
+    blamed: str | None,
+) -> PassResult:
+    if not ctx.deploy.rollback.on_breach:
+        held = history.concluded(state, history.Outcome.HELD, release=manifest.release, now=ctx.clock.now())
+        save_state(ctx, held)
+        text = f"{manifest.release} breached: {reason}; rollback.on_breach is false, so it stays as it is"
+        return _result(ctx, held, manifest, ExitCode.HELD, "held", text, taken)
+    run = begin(ctx, RecordKind.ROLLBACK, state, tag=manifest.tag, manifest=manifest)
+    run.measurements += taken
+    run.verdict = VerdictKind.NO_GO.value
+    state = state.model_copy(update={"open": run.opened(manifest.release)})
+    save_state(ctx, state)
+    return revert(run, state, manifest, reason=reason, container=blamed)
+
+
+def _result(
+    ctx: TargetContext,
+    state: TargetState,
+    manifest: Manifest,
+    exit_code: ExitCode,
+    result: str,
+    text: str,
+    taken: tuple[Measurement, ...],
+) -> PassResult:
+    return PassResult(
+        target=ctx.name,
+        exit_code=exit_code,
+        result=result,
+        message=ctx.mask.text(text),
+        tag=ctx.deploy.tag,
+        release=manifest.release,
+        serving=state.serving,
+        state=state,
+        measurements=taken,
+    )

@@ -1,0 +1,119 @@
+"""What is there now, in words: sync, health and phase. Changes nothing and takes no lock."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+
+from reconciler.core import history
+from reconciler.core.planner import make_plan
+from reconciler.cycle.context import TargetContext
+from reconciler.cycle.desired import source_digest
+from reconciler.model.errors import TargetUnreachable
+from reconciler.model.observed import ContainerFacts, Observed
+from reconciler.model.stored import Manifest, Phase, TargetState
+
+
+class Sync(StrEnum):
+    """Whether what runs is what is asked for."""
+
+    IN_SYNC = "in_sync"
+    OUT_OF_SYNC = "out_of_sync"
+    UNKNOWN = "unknown"
+
+
+class Health(StrEnum):
+    """How what runs is."""
+
+    HEALTHY = "healthy"
+    PROGRESSING = "progressing"
+    DEGRADED = "degraded"
+    MISSING = "missing"
+    UNKNOWN = "unknown"
+
+
+@dataclass(frozen=True, slots=True)
+class Status:
+    """One target's standing. `reason` says why it isn't plainly in sync and healthy."""
+
+    target: str
+    sync: Sync
+    health: Health
+    phase: Phase | None
+    desired_tag: str
+    serving: str | None
+    last_good: str | None
+    since: datetime | None
+    quarantine: tuple[str, ...]
+    reason: str
+
+
+def status(ctx: TargetContext) -> Status:
+    """Observes one target. Out of reach is a status, too: unknown."""
+    try:
+        view = ctx.host.observe()
+        ctx.mask.learn(view.env)
+        containers = ctx.engine.containers(ctx.project, details=True)
+    except TargetUnreachable as error:
+        return Status(
+            ctx.name, Sync.UNKNOWN, Health.UNKNOWN, None, ctx.deploy.tag, None, None, None, (), ctx.mask.text(str(error))
+        )
+    state = view.state or ctx.fresh_state()
+    observed = Observed(host=view, containers=containers)
+    sync, reason = _sync(ctx, observed, state)
+    health, ailment = _health(view.manifest, observed)
+    phase = Phase.SUSPENDED if state.suspended else state.phase
+    if state.suspended:
+        reason = f"suspended by {state.suspended.by}: {state.suspended.message}"
+    quarantine = tuple(
+        f"{release}: {entry.reason} (record {entry.run})" for release, entry in sorted(state.quarantine.items())
+    )
+    return Status(
+        target=ctx.name,
+        sync=sync,
+        health=Health.PROGRESSING if state.open and health is Health.HEALTHY else health,
+        phase=phase,
+        desired_tag=ctx.deploy.tag,
+        serving=view.current,
+        last_good=history.last_good(state),
+        since=state.since,
+        quarantine=tuple(ctx.mask.text(line) for line in quarantine),
+        reason=ctx.mask.text("; ".join(part for part in (reason, ailment) if part)),
+    )
+
+
+def _sync(ctx: TargetContext, observed: Observed, state: TargetState) -> tuple[Sync, str]:
+    view = observed.host
+    if view.key is None or view.manifest is None:
+        return Sync.OUT_OF_SYNC, "no release of this app is on the target"
+    wanted = state.sources.get(source_digest(ctx, view.key, ctx.sources()))
+    if wanted != view.manifest.release:
+        asked = wanted or f"a release of {ctx.deploy.tag}"
+        return Sync.OUT_OF_SYNC, f"{asked} is asked for" + (", and quarantined" if wanted in state.quarantine else "")
+    plan = make_plan(view.manifest, observed)
+    if plan.is_empty:
+        return Sync.IN_SYNC, ""
+    return Sync.OUT_OF_SYNC, "; ".join(f"{vector}: {what}" for vector, what in plan.drift) or "changes pending"
+
+
+def _health(manifest: Manifest | None, observed: Observed) -> tuple[Health, str]:
+    if manifest is None:
+        return Health.MISSING, ""
+    found = Health.HEALTHY
+    for name, facts in manifest.services.items():
+        if facts.one_shot or facts.replicas == 0:
+            continue
+        containers = observed.of(name)
+        if not containers:
+            return Health.MISSING, f"{name} has no container"
+        bad = next((container for container in containers if _is_bad(container)), None)
+        if bad is not None:
+            return Health.DEGRADED, f"{bad.name} is {bad.health if bad.runs else bad.state}"
+        if any(container.health == "starting" for container in containers):
+            found = Health.PROGRESSING
+    return found, ""
+
+
+def _is_bad(container: ContainerFacts) -> bool:
+    return not container.runs or container.health == "unhealthy"

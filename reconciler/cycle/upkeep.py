@@ -1,0 +1,113 @@
+"""What keeps a way back in existence (P3), and the end of what nothing needs any more."""
+
+from __future__ import annotations
+
+from reconciler.core import history
+from reconciler.core.retention import prunable
+from reconciler.cycle.context import TargetContext
+from reconciler.model.errors import PreflightFailed, ReconcilerError, TargetUnreachable
+from reconciler.model.observed import HostView
+from reconciler.model.release import Bundle
+from reconciler.model.stored import Manifest, TargetState
+
+RESERVE = 16 * 1024 * 1024
+"""Bytes that stay free on the file system of `deploy_dir` beyond the release itself: state, records, evidence."""
+
+
+def ensure_room(ctx: TargetContext, view: HostView, bundle: Bundle | None) -> None:
+    """Raises PreflightFailed when the release wouldn't fit, or the disk is over `gates.resources.disk_percent`."""
+    if view.disk_free is None or view.disk_size is None:
+        return
+    content = sum(len(data) for file in bundle.files for _, _, data in file.entries) if bundle else 0
+    size = (len(bundle.compose) + len(bundle.env) + content if bundle else 0) + RESERVE
+    where = f"{ctx.name}: {ctx.target.deploy_dir}"
+    if view.disk_free < size:
+        raise PreflightFailed(
+            f"{where} has {view.disk_free // 1024 // 1024} MiB free, and the release needs {size // 1024 // 1024 + 1} MiB;"
+            " nothing was changed"
+        )
+    limit = ctx.deploy.gates.resources.disk_percent
+    used = 100.0 * (view.disk_size - view.disk_free) / view.disk_size if view.disk_size else 0.0
+    if limit is not None and used > limit:
+        raise PreflightFailed(
+            f"{where} is {used:.0f} % full, over the limit of {limit:g} % (gates.resources.disk_percent);"
+            " nothing was changed"
+        )
+
+
+def ensure_way_back(ctx: TargetContext, state: TargetState, entering: str) -> frozenset[str]:
+    """The image ids that a revert from `entering` would need, after making sure that it could be done.
+
+    Raises PreflightFailed naming what is missing: then nothing is touched (P1).
+    """
+    wanted = {
+        history.way_back(state, leaving=entering, before=state.serving if state.serving != entering else state.previous),
+        history.last_good(state, besides=entering),
+    }
+    images: set[str] = set()
+    for release in sorted(name for name in wanted if name):
+        bundle = ctx.host.read_release(release)
+        if bundle is None:
+            raise PreflightFailed(
+                f"{ctx.name}: the way back {release} is not whole on the target, so nothing is touched;"
+                f" put releases/{release} back, or quarantine it with `reconcile rollback --forget {release}`"
+            )
+        for name, facts in bundle.manifest.services.items():
+            if ctx.engine.image_id(facts.image_id) is None and not _fetched(ctx, facts.image, facts.image_id):
+                raise PreflightFailed(
+                    f"{ctx.name}: the way back {release} needs image {facts.image} ({facts.image_id[7:19]}) for {name},"
+                    " which is gone from the target and can't be pulled, so nothing is touched; load it there, or"
+                    f" give that way back up with `reconcile rollback --forget {release}`"
+                )
+            images.add(facts.image_id)
+    return frozenset(images)
+
+
+def _fetched(ctx: TargetContext, reference: str, image_id: str) -> bool:
+    """Whether pulling the reference brings exactly this image back."""
+    try:
+        ctx.engine.pull(reference, ctx.credentials, ctx.say)
+    except TargetUnreachable:
+        raise
+    except ReconcilerError:
+        return False
+    return ctx.engine.image_id(image_id) is not None
+
+
+def tidy(ctx: TargetContext, state: TargetState, manifest: Manifest) -> TargetState:
+    """After a pass: keepers for what no running service holds, and the end of releases that nothing needs.
+
+    Never touches the way back, last good, current, or anything that isn't this app's.
+    """
+    running = frozenset(
+        container.image_id
+        for container in ctx.engine.containers(ctx.project, details=False)
+        if container.runs and not container.one_off
+    )
+    needed: set[str] = set()
+    for release in sorted(history.protected(state)):
+        kept = manifest if release == manifest.release else _manifest(ctx, release)
+        needed |= kept.image_ids() if kept else frozenset()
+    ctx.engine.keep(ctx.project, ctx.deploy.app, frozenset(needed) - running)
+    return _pruned(ctx, state, running)
+
+
+def _pruned(ctx: TargetContext, state: TargetState, running: frozenset[str]) -> TargetState:
+    present = ctx.host.observe().releases
+    gone = prunable(state, present, keep=ctx.deploy.retention.releases)
+    if not gone:
+        return state
+    leaving = [found for found in (_manifest(ctx, release) for release in gone) if found]
+    staying = [found for found in (_manifest(ctx, name) for name in present if name not in gone) if found]
+    used = {sha for manifest in staying for sha in manifest.files}
+    files = sorted({sha for manifest in leaving for sha in manifest.files} - used)
+    ctx.host.prune(gone, files)
+    held = running | {image for manifest in staying for image in manifest.image_ids()}
+    for image in sorted({image for manifest in leaving for image in manifest.image_ids()} - held):
+        ctx.engine.remove_image(image)
+    return history.forgotten(state, gone=frozenset(gone))
+
+
+def _manifest(ctx: TargetContext, release: str) -> Manifest | None:
+    bundle = ctx.host.read_release(release)
+    return bundle.manifest if bundle else None

@@ -1,0 +1,89 @@
+"""What was seen on a target. Present, absent and unknown are three values, never two (P6)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from reconciler.model.stored import Manifest, TargetState
+
+LABEL_APP = "io.reconciler.app"
+"""On every container of ours: the app it belongs to."""
+LABEL_DIGEST = "io.reconciler.digest"
+"""On every service container of ours: the keyed digest of the definition that it was made from."""
+LABEL_KEEPER = "io.reconciler.keeper"
+"""On keepers: the Compose project whose way back they hold."""
+
+
+@dataclass(frozen=True, slots=True)
+class ContainerFacts:
+    """One container of the Compose project, as the engine tells it.
+
+    `health` is None where the image and the service define no check. `restarts` counts the engine's own restarts;
+    None where only the list was read and not the container's details.
+    """
+
+    id: str
+    name: str
+    service: str
+    image_id: str
+    state: str
+    digest: str | None = None
+    health: str | None = None
+    exit_code: int | None = None
+    restarts: int | None = None
+    one_off: bool = False
+    started_at: datetime | None = None
+    oom_killed: bool = False
+
+    @property
+    def runs(self) -> bool:
+        """Running and not paused."""
+        return self.state == "running"
+
+
+@dataclass(frozen=True, slots=True)
+class HostView:
+    """What the target's files say, read in one round trip.
+
+    `key` is the target's digest key, None before the first pass. `foreign` names what is in the way when the directory
+    isn't ours. `env` is the raw `.env` of the release at `current`: secret, only for masking and comparing.
+    `disk_free` and `disk_size` are bytes of the file system of `deploy_dir`; `holder` tells who has the lock.
+    `clock_skew` is how many seconds the controller's clock is ahead of the target's.
+    """
+
+    ours: bool
+    key: bytes | None = None
+    current: str | None = None
+    last_good: str | None = None
+    releases: tuple[str, ...] = ()
+    state: TargetState | None = None
+    manifest: Manifest | None = None
+    foreign: tuple[str, ...] = ()
+    env: bytes = field(default=b"", repr=False)
+    clock_skew: float = 0.0
+    disk_free: int | None = None
+    disk_size: int | None = None
+    holder: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Observed:
+    """The whole observation of one target: its files and its containers."""
+
+    host: HostView
+    containers: tuple[ContainerFacts, ...]
+    images: Mapping[str, str] = field(default_factory=dict)
+    """Image reference → id, for the references that were looked up and are present."""
+
+    def of(self, service: str) -> tuple[ContainerFacts, ...]:
+        """The containers of one service; one-off runs are never among them."""
+        return tuple(c for c in self.containers if c.service == service and not c.one_off)
+
+
+@dataclass(frozen=True, slots=True)
+class Unknown:
+    """The target could not be observed; `reason` says why, for people."""
+
+    reason: str

@@ -1,0 +1,83 @@
+"""How a pass behaves: stabilization, rollback, drift, records, rollout, retention, and what the daemon follows."""
+
+from __future__ import annotations
+
+from pathlib import PurePosixPath
+from typing import Literal
+
+from pydantic import Field
+
+from reconciler.model.base import Listing, Model
+from reconciler.model.paths import InsidePath
+from reconciler.model.quantities import Duration, PositiveDuration
+from reconciler.model.text import HostAndPort, Line, PlainName
+
+
+class Stabilization(Model):
+    """The time between verified and stable."""
+
+    period: PositiveDuration = Field(24 * 3600.0, description="Measured time until a release is stable (a duration).")
+    interval: PositiveDuration = Field(
+        60.0, description="Time from one round of measurements to the next (a duration)."
+    )
+    breach_limit: int = Field(2, ge=0, description="How many breaches of a gate are endured; one more reverts.")
+
+
+class Rollback(Model):
+    """What a breach leads to."""
+
+    on_breach: bool = Field(True, description="Whether a breach reverts to the way back.")
+    write_back: bool = Field(False, description="Whether a rollback also commits the old tag to deploy.yaml.")
+    deadline: PositiveDuration = Field(
+        600.0, description="Longest time of a revert, its verification included (a duration)."
+    )
+    watchdog: PositiveDuration = Field(
+        90.0,
+        description="The host's own deadline: so long without its controller, and it goes back alone (a duration).",
+    )
+
+
+class Drift(Model):
+    """How often drift is looked for, and what is done about it."""
+
+    every: PositiveDuration = Field(300.0, description="Time from one look to the next (a duration).")
+    policy: Literal["heal", "alert"] = Field("heal", description="`heal` puts it back; `alert` only reports it.")
+
+
+class Records(Model):
+    """The durable account of each mutating pass."""
+
+    dir: InsidePath = Field(
+        PurePosixPath("ops/run_records"), description="Directory of the records, relative to deploy.yaml."
+    )
+    commit: bool = Field(True, description="Whether a record is committed to git, where deploy.yaml is in git.")
+    push: bool = Field(False, description="Whether the commit is pushed.")
+
+
+class Rollout(Model):
+    """The order of several targets."""
+
+    canary: Listing[PlainName] = Field((), description="Targets that go first.")
+    max_parallel: int = Field(5, ge=1, description="Most targets at the same time.")
+    pause: Duration = Field(30.0, description="Wait between waves (a duration).")
+    on_failure: Literal["halt", "continue"] = Field("halt", description="What a target that failed does to the others.")
+
+
+class Retention(Model):
+    """What stays on a target. The way back, last good and the current release always stay."""
+
+    releases: int = Field(5, ge=1, description="How many releases stay on a target.")
+
+
+class Git(Model):
+    """The repository that the daemon follows; without it, the checkout it runs in."""
+
+    url: Line | None = Field(None, description="The repository's address.")
+    branch: Line = Field("main", description="The branch that is followed.")
+    every: PositiveDuration = Field(60.0, description="Time from one fetch to the next (a duration).")
+
+
+class Daemon(Model):
+    """The daemon's own settings."""
+
+    listen: HostAndPort = Field("127.0.0.1:9464", description="`host:port` of metrics, status page and webhooks.")

@@ -1,0 +1,45 @@
+"""A release on its way to a target."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from reconciler.model.stored import Manifest
+
+
+@dataclass(frozen=True, slots=True)
+class Rendering:
+    """What the target's Compose made of the sources: its resolved model, with env values in it (secret).
+
+    `root` is the directory that it was rendered in; every path below it is one of the sources. `project_dir` is the
+    directory of the first Compose file, in the sources.
+    """
+
+    model: Mapping[str, Any] = field(repr=False)
+    root: str
+    project_dir: str
+    compose_version: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class ManagedFile:
+    """A mounted config file or directory, stored by content under `.reconciler/files/<sha256>/<name>`.
+
+    `entries` are (path below `name`, mode, bytes); a single file has one entry with an empty path.
+    """
+
+    sha256: str
+    name: str
+    entries: tuple[tuple[str, int, bytes], ...] = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Bundle:
+    """Everything that a release consists of: enough to run it with no network but SSH."""
+
+    manifest: Manifest
+    compose: bytes = field(repr=False)
+    env: bytes = field(repr=False)
+    files: tuple[ManagedFile, ...] = ()

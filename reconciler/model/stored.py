@@ -1,0 +1,178 @@
+"""What is kept on a target between passes: the manifest of a release and the state file.
+
+Both are JSON, written by one controller and read by the next, perhaps of another version: unknown keys are ignored,
+a newer `version` is refused by whoever reads it.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from enum import StrEnum
+
+from pydantic import BaseModel, ConfigDict, Field
+
+FORMAT = 1
+"""The version of both files; raise it when an older controller could misread a new one."""
+
+
+class Stored(BaseModel):
+    """Frozen, and tolerant of keys that a newer controller added."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+
+class Condition(StrEnum):
+    """When a dependant may start (Compose's `depends_on` conditions)."""
+
+    STARTED = "service_started"
+    HEALTHY = "service_healthy"
+    COMPLETED = "service_completed_successfully"
+
+
+class ServiceFacts(Stored):
+    """What a release says of one service, without any value of an env key.
+
+    `digest` is keyed (P9) and leaves out what doesn't change a container. `startup` is the longest time in seconds that
+    its health check grants before the engine itself says unhealthy (start period + retries × (interval + timeout));
+    `stop` is its stop grace period in seconds.
+    """
+
+    digest: str
+    image: str
+    image_id: str
+    replicas: int = 1
+    one_shot: bool = False
+    has_health: bool = False
+    startup: float = 0.0
+    stop: float = 10.0
+    depends_on: dict[str, Condition] = Field(default_factory=dict)
+
+
+class Manifest(Stored):
+    """One release, as it lies in `releases/<id>/manifest.json`."""
+
+    version: int = FORMAT
+    release: str
+    tag: str
+    app: str
+    project: str
+    digest: str
+    public_digest: str
+    created_at: datetime
+    commit: str | None = None
+    services: dict[str, ServiceFacts]
+    files: tuple[str, ...] = ()
+    adopted: bool = False
+
+    def image_ids(self) -> frozenset[str]:
+        """Every image that the release needs to run."""
+        return frozenset(service.image_id for service in self.services.values())
+
+
+class Phase(StrEnum):
+    """Where a target stands in the life of its release. Source: DESIGN, "One pass over one target"."""
+
+    STABLE = "stable"
+    STABILIZING = "stabilizing"
+    HELD = "held"
+    REVERTING = "reverting"
+    ROLLED_BACK = "rolled_back"
+    FAILED = "failed"
+    SUSPENDED = "suspended"
+
+    @property
+    def is_measured(self) -> bool:
+        """Whether a later pass goes on measuring the release, and may still revert it."""
+        return self in {Phase.STABILIZING, Phase.HELD}
+
+
+class Standing(StrEnum):
+    """How far a release has proved itself."""
+
+    UNVERIFIED = "unverified"
+    VERIFIED = "verified"
+    STABLE = "stable"
+
+
+class Past(Stored):
+    """What this target knows of a release that was switched to once."""
+
+    tag: str
+    switched_at: datetime
+    verified_at: datetime | None = None
+    stable_at: datetime | None = None
+
+    @property
+    def standing(self) -> Standing:
+        """The furthest that it came."""
+        if self.stable_at:
+            return Standing.STABLE
+        return Standing.VERIFIED if self.verified_at else Standing.UNVERIFIED
+
+
+class Quarantine(Stored):
+    """Why a release id isn't tried again until a person says `retry`."""
+
+    tag: str
+    at: datetime
+    reason: str
+    run: str
+
+
+class Suspension(Stored):
+    """A freeze set by a person."""
+
+    at: datetime
+    by: str
+    message: str
+
+
+class Stabilization(Stored):
+    """Passing time counted so far (seconds) and the limits' counters since the release was verified."""
+
+    covered: float = 0.0
+    measured_at: datetime | None = None
+    breaches: int = 0
+    inconclusive: int = 0
+    no_data: int = 0
+    errors: int = 0
+
+
+class OpenPass(Stored):
+    """A mutation that has begun: written before the first mutating step, gone when its record is written.
+
+    A pass that finds one, holding the lock, knows that its author died.
+    """
+
+    run: str
+    kind: str
+    at: datetime
+    by: str
+    leaving: str | None
+    entering: str | None
+    plan: tuple[str, ...] = ()
+    commit: str | None = None
+    tag: str = ""
+
+
+class TargetState(Stored):
+    """The state file `.reconciler/state.json`: what passes remember of one app on one target."""
+
+    version: int = FORMAT
+    app: str
+    project: str
+    serving: str | None = None
+    previous: str | None = None
+    phase: Phase | None = None
+    since: datetime | None = None
+    releases: dict[str, Past] = Field(default_factory=dict)
+    quarantine: dict[str, Quarantine] = Field(default_factory=dict)
+    stabilization: Stabilization | None = None
+    suspended: Suspension | None = None
+    completed: dict[str, str] = Field(default_factory=dict)
+    """One-shot service → digest of the definition that succeeded."""
+    accepted: dict[str, str] = Field(default_factory=dict)
+    """Id of an adopted container → digest of the definition that it stands for."""
+    sources: dict[str, str] = Field(default_factory=dict)
+    """Keyed digest of sources → release id that they rendered to: spares rendering what is known."""
+    open: OpenPass | None = None

@@ -1,0 +1,14 @@
+# usage: commit.sh DEPLOY_DIR LAST_GOOD LAST_GOOD_TAG CURRENT   (state on standard input; "-" leaves a link alone)
+# Writes the state, then moves the links: what a pass is about to do is on record before it does it.
+good=$2 good_tag=$3 current=$4
+put "$own/state.json" 0600
+if [ "$good" != - ]; then
+    point "releases/$good" "$dir/last_good"
+    printf '%s\n' "$good_tag" | put "$dir/last_good_tag" 0444
+fi
+if [ "$current" != - ]; then
+    [ -d "$dir/releases/$current" ] || die 70 "releases/$current is gone"
+    point "releases/$current" "$dir/current"
+    point current/compose.yaml "$dir/compose.yaml"
+    point current/.env "$dir/.env"
+fi

@@ -1,0 +1,11 @@
+# usage: evidence.sh DEPLOY_DIR RUN CONTAINER_ID NAME...
+# Saves what a container said and was, before it is replaced. It may hold secrets: its owner alone can read it.
+run=$2
+shift 2
+umask 077
+mkdir -p "$own/evidence/$run"
+while [ $# -ge 2 ]; do
+    docker logs --timestamps --tail 20000 "$1" >"$own/evidence/$run/$2.log" 2>&1 || true # a vanished one leaves its error
+    docker inspect "$1" >"$own/evidence/$run/$2.json" 2>&1 || true
+    shift 2
+done

@@ -1,0 +1,25 @@
+# usage: install.sh DEPLOY_DIR RELEASE WRITABLE...   (tar on standard input: release/…, files/<sha256>/<name>…)
+# Only adds. A release appears by one rename, complete, or not at all.
+release=$2
+shift 2
+incoming=$own/staging/install
+mkdir -p "$incoming" "$own/files" "$dir/releases"
+trap 'rm -rf "$incoming"' EXIT
+umask 077
+tar -xpf - -C "$incoming" || die 70 "could not write the release: $(df -Ph "$dir" | tail -n 1)"
+for stored in "$incoming"/files/*; do
+    [ -e "$stored" ] || continue
+    name=${stored##*/}
+    if [ -e "$own/files/$name" ]; then continue; fi
+    mv -T "$stored" "$own/files/$name"
+    chmod 0555 "$own/files/$name"
+done
+if [ ! -e "$dir/releases/$release" ]; then
+    mv -T "$incoming/release" "$dir/releases/$release"
+fi
+chmod 0555 "$dir/releases/$release" "$own/files"
+chmod 0755 "$own/files"
+umask 022
+for area in "$@"; do
+    [ -e "$dir/$area" ] || mkdir -p "$dir/$area"
+done

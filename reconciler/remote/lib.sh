@@ -1,0 +1,80 @@
+# shellcheck shell=sh
+# Common to all scripts that run on a target. Each gets this text before its own; $1 is always deploy_dir.
+# Exit codes: 70 what is needed is missing on this host, 73 the directory isn't ours, 75 locked by another.
+set -eu
+umask 022
+export LC_ALL=C # lengths are bytes
+dir=$1
+own=$dir/.reconciler
+
+die() { code=$1; shift; printf '%s\n' "$*" >&2; exit "$code"; }
+
+# A section of the answer: its name, its length in bytes, and the bytes. Unreadable is an error, never "absent".
+section() {
+    [ -e "$2" ] || return 0
+    size=$(wc -c <"$2") || die 70 "can't read $2"
+    printf '%s %d\n' "$1" "$size"
+    cat "$2"
+    printf '\n'
+}
+
+line() { printf '%s %d\n%s\n' "$1" "${#2}" "$2"; }
+
+# Compose's plugin called directly saves the docker command's start. Its environment is empty but for what it needs:
+# a variable of this login shell must not get into a release.
+compose() {
+    plugin=
+    for place in "${HOME:-/root}/.docker/cli-plugins" /usr/local/lib/docker/cli-plugins \
+        /usr/local/libexec/docker/cli-plugins /usr/lib/docker/cli-plugins /usr/libexec/docker/cli-plugins; do
+        if [ -x "$place/docker-compose" ]; then plugin=$place/docker-compose; break; fi
+    done
+    if [ -z "$plugin" ]; then
+        command -v docker >/dev/null 2>&1 || die 70 "there is no docker command on this host; install Docker and Compose v2"
+        docker compose version >/dev/null 2>&1 ||
+            die 70 "Docker Compose v2 or later is missing on this host (docker compose version fails); the old" \
+                "docker-compose v1 is not enough: install the package docker-compose-plugin"
+        plugin="docker compose"
+    fi
+    # shellcheck disable=SC2086 # $plugin may be two words
+    env -i PATH="$PATH" HOME="${HOME:-/root}" ${DOCKER_HOST:+DOCKER_HOST="$DOCKER_HOST"} \
+        ${DOCKER_CONFIG:+DOCKER_CONFIG="$DOCKER_CONFIG"} ${XDG_RUNTIME_DIR:+XDG_RUNTIME_DIR="$XDG_RUNTIME_DIR"} \
+        COMPOSE_ANSI=never COMPOSE_PROGRESS=plain $plugin "$@"
+}
+
+# Puts standard input at $1 with mode $2, in one step that a crash can't halve.
+put() {
+    cat >"$1.new"
+    chmod "$2" "$1.new"
+    mv -f "$1.new" "$1"
+}
+
+# Points the link $2 at $1 by one rename: a reader sees the old target or the new one.
+point() {
+    rm -f "$own/link.new"
+    ln -s "$1" "$own/link.new"
+    mv -fT "$own/link.new" "$2"
+}
+
+observe() {
+    line user "$(id -un) $(id -u)"
+    line time "$(date +%s)"
+    [ -e "$dir" ] || return 0
+    if [ ! -r "$dir" ] || [ ! -x "$dir" ]; then die 70 "can't read $dir as $(id -un)"; fi
+    # shellcheck disable=SC2012 # names are shown to a person, not processed
+    line entries "$(ls -A "$dir" | head -n 50)"
+    line disk "$(df -Pk "$dir" | tail -n 1)"
+    [ -d "$own" ] || return 0
+    if [ ! -r "$own" ] || [ ! -x "$own" ]; then die 70 "can't read $own as $(id -un)"; fi
+    section key "$own/key"
+    section state "$own/state.json"
+    section holder "$own/holder"
+    current=$(readlink "$dir/current" || true)
+    line current "${current##*/}"
+    good=$(readlink "$dir/last_good" || true)
+    line last_good "${good##*/}"
+    if [ -d "$dir/releases" ]; then line releases "$(ls -A "$dir/releases")"; fi
+    if [ -n "$current" ] && [ -d "$dir/current/" ]; then
+        section manifest "$dir/current/manifest.json"
+        section env "$dir/current/.env"
+    fi
+}

@@ -1,0 +1,3 @@
+# usage: observe.sh DEPLOY_DIR
+# Reads what is ours, and changes nothing.
+observe
