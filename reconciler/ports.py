@@ -10,7 +10,7 @@ from typing import Protocol
 from reconciler.model.measure import GateKind, Measurement
 from reconciler.model.observed import ContainerFacts, HostView
 from reconciler.model.release import Bundle, Rendering
-from reconciler.model.sources import SourceTree
+from reconciler.model.sources import SourceFile, SourceTree
 from reconciler.model.stored import TargetState
 
 
@@ -57,6 +57,8 @@ class Transport(Protocol):
 
     Every method raises TargetUnreachable when the target is out of reach or the connection is lost, and
     TargetTimeout when a deadline (seconds) passes. Connecting happens at the first use and may raise LoginRefused.
+    A connection that is lost stays lost, and so does a closed one: a pass whose lock went with its connection must not
+    go on over another (P7). Thread-safe; at most 8 commands run at a time on one connection, more wait.
     """
 
     @property
@@ -71,7 +73,12 @@ class Transport(Protocol):
         env: Mapping[str, str] | None = None,
         timeout: float = 60.0,
     ) -> Completed:
-        """Runs `command` to its end. `env` adds to its environment (never secrets: they go by `stdin`)."""
+        """Runs `command` to its end, in the home directory of the login.
+
+        `env` adds to its environment (never secrets: they go by `stdin`). A command that can't be found ends with 127,
+        as in a shell. One that outlives `timeout` seconds raises TargetTimeout; it is killed where that can be done.
+        Raises ValueError for a NUL in an argument.
+        """
 
     def start(self, command: Sequence[str]) -> RemoteProcess:
         """Starts `command` and returns while it runs."""
@@ -79,7 +86,9 @@ class Transport(Protocol):
     def connect_unix(self, path: str, *, timeout: float = 10.0) -> Stream:
         """A stream to the Unix socket `path` on the target (the Docker API).
 
-        Falls back to `docker system dial-stdio` where the server forbids forwarding or `sudo` is on.
+        Falls back to `docker system dial-stdio` where the server forbids forwarding or `sudo` is on. A socket that
+        can't be opened raises FileNotFoundError, PermissionError, ConnectionRefusedError or another OSError: here, or
+        from the first `recv` where the fallback finds it out.
         """
 
     def connect_tcp(self, host: str, port: int, *, timeout: float = 10.0) -> Stream:
@@ -126,6 +135,14 @@ class Credentials:
     password: Callable[[], str]
 
 
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """Where a Compose project was started from, as its containers' labels tell: paths on the target."""
+
+    working_dir: str
+    config_files: tuple[str, ...]
+
+
 class Events(Protocol):
     """The engine's events of one project, from before the first thing that can happen."""
 
@@ -144,6 +161,9 @@ class Engine(Protocol):
 
     def containers(self, project: str, *, details: bool) -> tuple[ContainerFacts, ...]:
         """Every container with the project's label, stopped ones too; `details` adds restarts and exit codes."""
+
+    def origin(self, project: str) -> Origin | None:
+        """Where the project's containers were started from; None where there are none, or they don't agree."""
 
     def image_id(self, reference: str) -> str | None:
         """The id of an image on the target; None where it is absent."""
@@ -213,8 +233,11 @@ class Host(Protocol):
     def observe(self) -> HostView:
         """Reads our files without a lock and without changing anything."""
 
-    def lock(self, who: str) -> tuple[HeldLock, HostView]:
-        """Takes the lock and observes, in one round trip. Raises Locked naming the holder, NotOurs naming what is there."""
+    def lock(self, who: str, *, takeover: bool = False) -> tuple[HeldLock, HostView]:
+        """Takes the lock and observes, in one round trip.
+
+        Raises Locked naming the holder and, without `takeover`, NotOurs naming what is in the way.
+        """
 
     def render(self, tree: SourceTree, env: bytes, tag: str) -> Rendering:
         """The Compose model of the sources, resolved by the target's own Compose in a private directory, removed at once.
@@ -249,5 +272,8 @@ class Host(Protocol):
     def prune(self, releases: Sequence[str], files: Sequence[str]) -> None:
         """Removes releases and managed files by name."""
 
-    def move_aside(self, run: str, files: Sequence[str]) -> None:
-        """Moves files of a hand-made deployment into `.reconciler/adopted/<run>/`. Nothing is deleted."""
+    def render_here(self, config_files: Sequence[str]) -> Rendering:
+        """The model of a hand-made deployment in `deploy_dir`, resolved there. Raises PreflightFailed, TargetUnfit."""
+
+    def fetch(self, paths: Sequence[str]) -> tuple[SourceFile, ...]:
+        """Files below `deploy_dir`, and those in directories there. Raises TargetUnfit for more than 64 MiB."""

@@ -84,7 +84,7 @@ class Mask:
             entries = parse_dotenv(env.decode("utf-8", "replace"), file=".env on the target")
         except EnvError:
             return  # somebody edited it: what can't be parsed can't be masked key by key
-        self._holder.set_redactor(Redactor({entry.key: entry.value for entry in entries}))
+        self._holder.set_redactor(Redactor({entry.key: entry.value for entry in entries if entry.key != "TAG"}))
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,7 +174,7 @@ class Desk:
                     transport=transport,
                     engine=engine,
                     project=self.deploy.project_of(name),
-                    services=services,
+                    expected=services,
                     since=since,
                     clock=clock,
                     redact=mask.text,

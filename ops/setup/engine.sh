@@ -8,7 +8,7 @@ set -eu
 
 STATE_DIR=${RECONCILER_ENGINE_STATE:-/var/lib/reconciler-engine}
 SUITE=trixie
-SOURCE=/etc/apt/sources.list.d/reconciler-docker.sources
+SOURCE=/etc/apt/sources.list.d/reconciler-docker
 PIN=/etc/apt/preferences.d/reconciler-docker
 
 say() { printf '%s\n' "engine: $*"; }
@@ -32,22 +32,32 @@ advise() {
         "'docker ps' must both answer."
 }
 
-# The machine's own Debian source, with the suite changed: it keeps whatever mirror and key this machine uses.
+# The machine's own Debian source, with the suite changed: whatever mirror, key and options this machine uses stay.
 derive_source() {
-    for file in /etc/apt/sources.list.d/debian.sources /etc/apt/sources.list.d/*.sources; do
+    rm -f "$SOURCE.sources" "$SOURCE.list"
+    for file in /etc/apt/sources.list.d/*.sources; do
         [ -f "$file" ] || continue
-        [ "$file" != "$SOURCE" ] || continue
-        uri=$(sed -n 's/^URIs:[[:space:]]*\([^[:space:]]*\).*/\1/p' "$file" | grep -v security | head -n 1)
-        key=$(sed -n 's/^Signed-By:[[:space:]]*\([^[:space:]]*\).*/\1/p' "$file" | head -n 1)
-        case $uri in */debian | */debian/) break ;; *) uri= ;; esac
+        awk -v from="$VERSION_CODENAME" -v to="$SUITE" 'BEGIN { RS = ""; FS = "\n" }
+            $0 ~ "(^|\n)Types:[^\n]*deb([ \t\n]|$)" && $0 ~ "(^|\n)Suites:([^\n]*[ \t])?" from "([ \t\n]|$)" &&
+            $0 !~ "(^|\n)Enabled:[ \t]*no" {
+                for (i = 1; i <= NF; i++)
+                    if ($i ~ /^Suites:/) print "Suites: " to
+                    else if ($i ~ /^Components:/) print "Components: main"
+                    else print $i
+                exit
+            }' "$file" >"$SOURCE.sources"
+        if [ -s "$SOURCE.sources" ]; then break; fi
+        rm -f "$SOURCE.sources"
     done
-    if [ -z "${uri:-}" ] && [ -f /etc/apt/sources.list ]; then
-        uri=$(sed -n 's/^deb[[:space:]]\(\[[^]]*\][[:space:]]*\)\{0,1\}\([^[:space:]]*\/debian\/\{0,1\}\)[[:space:]].*/\2/p' \
-            /etc/apt/sources.list | head -n 1)
+    if ! [ -f "$SOURCE.sources" ]; then
+        cat /etc/apt/sources.list /etc/apt/sources.list.d/*.list 2>/dev/null | sed -n "s/^[[:space:]]*deb\
+\\([[:space:]]\\{1,\\}\\[[^]]*\\]\\)\\{0,1\\}[[:space:]]\\{1,\\}\\([^[:space:]]*\\)[[:space:]]\\{1,\\}$VERSION_CODENAME\
+[[:space:]].*/deb\\1 \\2 $SUITE main/p" | head -n 1 >"$SOURCE.list"
+        if ! [ -s "$SOURCE.list" ]; then
+            rm -f "$SOURCE.list"
+            advise "no package source for Debian $VERSION_CODENAME was found in /etc/apt"
+        fi
     fi
-    [ -n "${uri:-}" ] || advise "no Debian package source was found in /etc/apt"
-    [ -f "${key:-}" ] || key=/usr/share/keyrings/debian-archive-keyring.gpg
-    printf 'Types: deb\nURIs: %s\nSuites: %s\nComponents: main\nSigned-By: %s\n' "$uri" "$SUITE" "$key" >"$SOURCE"
     printf 'Package: *\nPin: release n=%s\nPin-Priority: 50\n' "$SUITE" >"$PIN"
 }
 
@@ -72,6 +82,17 @@ install_packages() {
         fail "apt-get could not install $*; its message is above"
 }
 
+# Sets `pid` to the dockerd that an init script (or somebody else) started a moment ago.
+dockerd_is_starting() {
+    pid=$(cat /var/run/docker.pid 2>/dev/null) && [ "$(cat "/proc/$pid/comm" 2>/dev/null)" = dockerd ]
+}
+
+# An init system does this; a bare machine or container may have nothing of it.
+mount_cgroups() {
+    if grep -q ' cgroup2\{0,1\} ' /proc/mounts; then return; fi
+    mount -t cgroup2 cgroup2 /sys/fs/cgroup || fail "no control groups are mounted, and /sys/fs/cgroup can't be"
+}
+
 start_engine() {
     if engine_answers; then return; fi
     if [ -d /run/systemd/system ]; then
@@ -79,12 +100,18 @@ start_engine() {
         return
     fi
     mkdir -p "$STATE_DIR"
-    say "starting dockerd (log: $STATE_DIR/dockerd.log)"
-    setsid dockerd >"$STATE_DIR/dockerd.log" 2>&1 </dev/null &
-    pid=$!
+    mount_cgroups
+    if dockerd_is_starting; then
+        say "waiting for the dockerd that runs already"
+    else
+        say "starting dockerd (log: $STATE_DIR/dockerd.log)"
+        setsid dockerd >"$STATE_DIR/dockerd.log" 2>&1 </dev/null &
+        pid=$!
+    fi
     tries=0
     until engine_answers; do
-        kill -0 "$pid" 2>/dev/null || fail "dockerd ended: $(tail -n 1 "$STATE_DIR/dockerd.log")"
+        kill -0 "$pid" 2>/dev/null || dockerd_is_starting ||
+            fail "dockerd ended: $(tail -n 1 "$STATE_DIR/dockerd.log")"
         tries=$((tries + 1))
         [ "$tries" -lt 300 ] || fail "dockerd did not answer within 60 s; see $STATE_DIR/dockerd.log"
         sleep 0.2 # dockerd without systemd announces its socket to nobody: ask again

@@ -137,7 +137,7 @@ def _guarded(operation: Operation, ctx: TargetContext) -> PassResult:
     except UsageError:
         raise
     except ReconcilerError as error:
-        code, text = error.exit_code, ctx.mask.text(str(error))
+        code, text = error.exit_code, ctx.mask.text(str(error)).removeprefix(f"{ctx.name}: ")
         unreachable = isinstance(error, TargetUnreachable)
         word = "unreachable" if unreachable else "locked" if isinstance(error, Locked) else _word(code)
     return PassResult(

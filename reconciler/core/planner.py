@@ -51,7 +51,7 @@ def make_plan(desired: Manifest, observed: Observed, *, release_known: bool = Tr
 def finished(name: str, facts: ServiceFacts, observed: Observed) -> bool:
     """Whether this one-shot, as it is defined now, has succeeded once. It never runs again then, even when it is gone."""
     state = observed.host.state
-    if state is not None and state.completed.get(name) == facts.digest:
+    if state is not None and facts.digest in state.completed.get(name, ()):
         return True
     return any(
         matches(container, facts, state) and container.state == "exited" and container.exit_code == 0

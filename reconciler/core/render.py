@@ -204,7 +204,9 @@ class _Sources:
         )
 
     def refuse_leftovers(self, model: Mapping[str, Any]) -> None:
-        """Nothing may point into the directory that rendering used: it is gone by now."""
+        """Nothing may point into the directory that rendering used: it is gone by now (an adoption's stays)."""
+        if self._root == self._place.deploy_dir:
+            return
         for where, text in _strings(model, ""):
             if str(self._root) in text:
                 raise PreflightFailed(

@@ -45,8 +45,8 @@ class Interrupted(Exception):
 
 @dataclass(frozen=True, slots=True)
 class TargetContext:
-    """One target, and the means to reach it. `gates` makes the gates for a release's services since a moment in the
-    target's own time; `say` shows progress; `who` names this controller to others."""
+    """One target, and the means to reach it. `gates` makes the gates for a release's services since a moment by
+    `clock`; `say` shows progress; `who` names this controller to others."""
 
     name: str
     deploy: Deploy

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from concurrent.futures import ThreadPoolExecutor
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from reconciler.core import history
 from reconciler.core.planner import finished
@@ -24,6 +24,9 @@ from reconciler.model.plan import Plan
 from reconciler.model.record import RecordKind
 from reconciler.model.stored import Manifest, Standing, TargetState
 
+MOST_KNOWN = 50
+"""Renderings and one-shot definitions that a target remembers."""
+
 
 def deploy(
     ctx: TargetContext, state: TargetState, desired: Desired, manifest: Manifest, plan: Plan, observed: Observed
@@ -40,7 +43,7 @@ def deploy(
         _stage(ctx, state, desired, manifest, plan, observed)
     ctx.check_interrupt()
     state = remember(state, desired).model_copy(update={"open": run.opened(manifest.release)})
-    since = target_time(ctx, observed)
+    since = ctx.clock.now()
     try:
         state, verification = _switched_and_verified(run, state, manifest, plan, since)
     except Interrupted:
@@ -136,7 +139,7 @@ def remember(state: TargetState, desired: Desired) -> TargetState:
     """The state that knows what these sources render to; a deliberately short memory."""
     if state.sources.get(desired.source) == desired.release:
         return state
-    recent = dict(list(state.sources.items())[-49:])
+    recent = dict(list(state.sources.items())[-MOST_KNOWN + 1 :])
     return state.model_copy(update={"sources": {**recent, desired.source: desired.release}})
 
 
@@ -146,17 +149,12 @@ def with_completed(ctx: TargetContext, state: TargetState, manifest: Manifest) -
     present = {container.id for container in containers}
     observed = Observed(host=HostView(ours=True, state=state), containers=containers)
     done = {
-        name: facts.digest
+        name: (*(known for known in state.completed.get(name, ()) if known != facts.digest), facts.digest)[-MOST_KNOWN:]
         for name, facts in manifest.services.items()
         if facts.one_shot and finished(name, facts, observed)
     }
     accepted = {name: digest for name, digest in state.accepted.items() if name in present}
     return state.model_copy(update={"completed": {**state.completed, **done}, "accepted": accepted})
-
-
-def target_time(ctx: TargetContext, observed: Observed) -> datetime:
-    """Now, by the target's clock: the log lines of containers carry its time, not ours."""
-    return ctx.clock.now() - timedelta(seconds=observed.host.clock_skew)
 
 
 def _standing(state: TargetState, release: str) -> Standing:

@@ -34,7 +34,7 @@ def measure(gates: Sequence[Gate]) -> tuple[Measurement, ...]:
 def verify(ctx: TargetContext, manifest: Manifest, *, since: datetime) -> Verification:
     """Measures `manifest`'s services for `gates.window` seconds and judges; a fatal measurement ends it at once.
 
-    `since` is the switch in the target's own time: log lines before it are another release's.
+    `since` is the switch, by `ctx.clock`: log lines before it are another release's.
     Raises TargetUnreachable and Interrupted.
     """
     spec = ctx.deploy.gates

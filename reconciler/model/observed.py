@@ -50,7 +50,6 @@ class HostView:
     `key` is the target's digest key, None before the first pass. `foreign` names what is in the way when the directory
     isn't ours. `env` is the raw `.env` of the release at `current`: secret, only for masking and comparing.
     `disk_free` and `disk_size` are bytes of the file system of `deploy_dir`; `holder` tells who has the lock.
-    `clock_skew` is how many seconds the controller's clock is ahead of the target's.
     """
 
     ours: bool
@@ -62,7 +61,6 @@ class HostView:
     manifest: Manifest | None = None
     foreign: tuple[str, ...] = ()
     env: bytes = field(default=b"", repr=False)
-    clock_skew: float = 0.0
     disk_free: int | None = None
     disk_size: int | None = None
     holder: str | None = None

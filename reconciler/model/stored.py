@@ -169,8 +169,8 @@ class TargetState(Stored):
     quarantine: dict[str, Quarantine] = Field(default_factory=dict)
     stabilization: Stabilization | None = None
     suspended: Suspension | None = None
-    completed: dict[str, str] = Field(default_factory=dict)
-    """One-shot service → digest of the definition that succeeded."""
+    completed: dict[str, tuple[str, ...]] = Field(default_factory=dict)
+    """One-shot service → digests of the definitions that succeeded, newest last: a revert runs none of them again."""
     accepted: dict[str, str] = Field(default_factory=dict)
     """Id of an adopted container → digest of the definition that it stands for."""
     sources: dict[str, str] = Field(default_factory=dict)

@@ -57,7 +57,6 @@ point() {
 
 observe() {
     line user "$(id -un) $(id -u)"
-    line time "$(date +%s)"
     [ -e "$dir" ] || return 0
     if [ ! -r "$dir" ] || [ ! -x "$dir" ]; then die 70 "can't read $dir as $(id -un)"; fi
     # shellcheck disable=SC2012 # names are shown to a person, not processed

@@ -1,11 +1,11 @@
-# usage: lock.sh DEPLOY_DIR WHO WRITABLE...
+# usage: lock.sh DEPLOY_DIR WHO refuse|adopt WRITABLE...
 # Takes the lock, observes, says "end", and holds the lock until standard input ends: the kernel gives it back whatever
 # happens to its holder. Makes .reconciler and the key where the directory is empty but for writable areas.
-who=$2
-shift 2
+who=$2 foreign=$3
+shift 3
 command -v flock >/dev/null 2>&1 || die 70 "there is no flock command on this host (package util-linux)"
 if [ ! -d "$own" ]; then
-    if [ -d "$dir" ]; then
+    if [ -d "$dir" ] && [ "$foreign" = refuse ]; then
         for entry in "$dir"/* "$dir"/.[!.]*; do
             if [ ! -e "$entry" ] && [ ! -L "$entry" ]; then continue; fi
             known=no

@@ -22,11 +22,8 @@ def sections(answer: bytes) -> dict[str, bytes]:
     return found
 
 
-def view(found: dict[str, bytes], *, app: str, project: str, writable: tuple[str, ...], now: float) -> HostView:
-    """What the files of a target say. Raises TargetUnfit for a state that this version can't read.
-
-    `now` is the controller's time in seconds since the epoch.
-    """
+def view(found: dict[str, bytes], *, app: str, project: str, writable: tuple[str, ...]) -> HostView:
+    """What the files of a target say. Raises TargetUnfit for a state that this version can't read."""
     names = _lines(found.get("entries", b""))
     ours = "state" in found or "key" in found
     areas = {area.split("/", maxsplit=1)[0] for area in writable}
@@ -48,7 +45,6 @@ def view(found: dict[str, bytes], *, app: str, project: str, writable: tuple[str
         disk_free=free,
         disk_size=size,
         holder=_text(found, "holder"),
-        clock_skew=now - int(found.get("time", b"") or now),
     )
 
 

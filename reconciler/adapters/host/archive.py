@@ -5,9 +5,10 @@ from __future__ import annotations
 import io
 import tarfile
 from collections.abc import Iterable
+from pathlib import PurePosixPath
 
 from reconciler.model.release import Bundle
-from reconciler.model.sources import SourceTree
+from reconciler.model.sources import SourceFile, SourceTree
 
 
 def tar(files: Iterable[tuple[str, int, bytes]]) -> bytes:
@@ -45,6 +46,18 @@ def release(bundle: Bundle, manifest: bytes) -> bytes:
         for path, mode, data in managed.entries:
             files.append((f"{base}/{path}" if path else base, mode & 0o555, data))
     return tar(files)
+
+
+def unpacked(stream: bytes) -> tuple[SourceFile, ...]:
+    """The regular files of a tar that the target made, sorted by path; nothing is written to a disk."""
+    with tarfile.open(fileobj=io.BytesIO(stream)) as archive:
+        files = []
+        for entry in archive:
+            content = archive.extractfile(entry) if entry.isfile() else None
+            if content is not None:
+                mode = 0o755 if entry.mode & 0o111 else 0o644
+                files.append(SourceFile(PurePosixPath(entry.name), mode, content.read()))
+    return tuple(sorted(files, key=lambda file: file.path))
 
 
 def _add(archive: tarfile.TarFile, path: str, mode: int, data: bytes | None) -> None:

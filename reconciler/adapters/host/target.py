@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import PurePosixPath
@@ -12,7 +11,7 @@ from reconciler.adapters.host import answers, archive
 from reconciler.model.errors import CommandFailed, Locked, NotOurs, PreflightFailed, TargetUnfit
 from reconciler.model.observed import ContainerFacts, HostView
 from reconciler.model.release import Bundle, ManagedFile, Rendering
-from reconciler.model.sources import SourceTree
+from reconciler.model.sources import SourceFile, SourceTree
 from reconciler.model.stored import TargetState
 from reconciler.ports import Completed, RemoteProcess, Transport
 from reconciler.remote import script
@@ -21,6 +20,8 @@ MISSING, FOREIGN, LOCKED = 70, 73, 75
 """Exit codes of `remote/lib.sh`."""
 READ_TIMEOUT = 60.0
 """Seconds for a script that only reads or writes small files."""
+MOST_ADOPTED_KB = 64 * 1024
+"""KiB of mounted config files that an adoption takes over."""
 RENDER_TIMEOUT = 120.0
 """Seconds for Compose to resolve a model."""
 
@@ -56,8 +57,9 @@ class TargetHost:
     def observe(self) -> HostView:
         return self._view(answers.sections(self._run("observe").stdout))
 
-    def lock(self, who: str) -> tuple[_Lock, HostView]:
-        process = self._transport.start(self._command("lock", who, *self._settings.writable))
+    def lock(self, who: str, *, takeover: bool = False) -> tuple[_Lock, HostView]:
+        foreign = "adopt" if takeover else "refuse"
+        process = self._transport.start(self._command("lock", who, foreign, *self._settings.writable))
         found: dict[str, bytes] = {}
         try:
             while "end" not in found:
@@ -131,8 +133,19 @@ class TargetHost:
         names = [f"releases/{name}" for name in releases] + [f"files/{name}" for name in files]
         self._run("prune", str(self._settings.retained_records), *names)
 
-    def move_aside(self, run: str, files: Sequence[str]) -> None:
-        self._run("adopt", run, *files)
+    def render_here(self, config_files: Sequence[str]) -> Rendering:
+        done = self._run("render_here", self._settings.project, *config_files, timeout=RENDER_TIMEOUT, check=False)
+        if done.status == MISSING:
+            raise TargetUnfit(f"{self._settings.where}: {_text(done.stderr)}")
+        if done.status != 0:
+            raise PreflightFailed(f"{self._settings.where}: Compose refuses {config_files[0]}: {_text(done.stderr)}")
+        return Rendering(model=json.loads(done.stdout), root=str(self._settings.deploy_dir), project_dir=".")
+
+    def fetch(self, paths: Sequence[str]) -> tuple[SourceFile, ...]:
+        if not paths:
+            return ()
+        done = self._run("fetch", str(MOST_ADOPTED_KB), *paths, timeout=RENDER_TIMEOUT)
+        return archive.unpacked(done.stdout) if done.stdout else ()
 
     def _commit(self, state: TargetState, last_good: str, last_good_tag: str, current: str) -> None:
         self._run("commit", last_good, last_good_tag, current, stdin=state.model_dump_json(indent=1).encode())
@@ -140,8 +153,7 @@ class TargetHost:
     def _view(self, found: dict[str, bytes]) -> HostView:
         settings = self._settings
         return answers.view(
-            found, app=settings.app, project=settings.project, writable=settings.writable, now=time.time()
-        )
+            found, app=settings.app, project=settings.project, writable=settings.writable)
 
     def _command(self, name: str, *arguments: str) -> list[str]:
         environment = [f"DOCKER_HOST={self._settings.docker_host}"]

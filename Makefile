@@ -1,0 +1,49 @@
+# make help lists the targets.
+
+BIN := .venv/bin
+STAMP := .venv/.installed
+SHELL_FILES = $(shell find . -name .venv -prune -o -name .git -prune -o \( -name '*.sh' -o -path ./.ci/run \) -type f -print)
+
+.PHONY: help setup engine packages demo test lint format pytest bench clean
+.DEFAULT_GOAL := help
+
+help: ## this list
+	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 12
+
+setup: packages $(STAMP) ## .venv with the pinned dependencies, and the Debian packages that demo and tests need
+
+packages:
+	@sh ops/setup/packages.sh
+
+engine: ## make sure of a Docker engine with Compose v2 or later
+	@sh ops/setup/engine.sh
+
+$(STAMP): pyproject.toml constraints.txt ops/setup/python.sh
+	@sh ops/setup/python.sh
+	@touch $@
+
+demo: engine setup ## deploy, change, break and revert a real app on this machine, in a minute; cleans up after itself
+	@$(BIN)/python -m ops.demo
+
+test: engine setup lint pytest ## everything that has to be green: lint, then all tests
+
+pytest: $(STAMP)
+	$(BIN)/pytest
+
+lint: packages $(STAMP) ## ruff, mypy, import contracts, shellcheck; needs no engine
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy -p reconciler -p tests -p ops
+	$(BIN)/lint-imports
+	shellcheck --external-sources $(SHELL_FILES)
+
+format: $(STAMP) ## put the Python files into their form
+	$(BIN)/ruff check --fix-only .
+	$(BIN)/ruff format .
+
+bench: engine setup ## the side-by-side measurements of bench/
+	@for file in bench/bench_*.py; do $(BIN)/python "$$file" || exit 1; done
+
+clean: ## remove .venv and every cache
+	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache *.egg-info build
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -1,0 +1,179 @@
+"""The port `Engine` over the Docker API: everything that only looks, and what is changed without Compose."""
+
+from __future__ import annotations
+
+import math
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from datetime import UTC, datetime
+
+from reconciler.adapters.engine import facts, logs
+from reconciler.adapters.engine.client import api_client, engine_errors, socket_path
+from reconciler.adapters.engine.events import EventStream
+from reconciler.adapters.engine.keeper import Keepers
+from reconciler.adapters.engine.library import docker
+from reconciler.adapters.engine.project_events import ProjectEvents
+from reconciler.adapters.engine.pull import pull_with_credentials, pull_with_login_there
+from reconciler.adapters.engine.usage import UsageMeter
+from reconciler.model.errors import TargetUnreachable
+from reconciler.model.observed import ContainerFacts
+from reconciler.ports import Credentials, Events, Origin, Transport, Usage
+
+TIMEOUT_SECONDS = 30.0
+"""The longest wait for an answer of the engine, besides what it was asked to wait for."""
+_LISTINGS = 5
+_DEFAULT_STOP_SECONDS = 10
+_CONFLICT = 409
+
+
+class DockerEngine:
+    """The engine at `docker_host` on the target (as in api_client). Connects at the first use; thread-safe.
+
+    Where the engine doesn't answer, every method raises TargetUnreachable: its state is unknown (P6). Where it answers
+    and refuses (no such container, a port in use), EngineError.
+    """
+
+    def __init__(self, transport: Transport, docker_host: str = "") -> None:
+        self._transport = transport
+        self._socket = socket_path(docker_host)
+        self._lock = threading.Lock()
+        self._client: docker.APIClient | None = None
+        self._meter = UsageMeter()
+
+    def containers(self, project: str, *, details: bool) -> tuple[ContainerFacts, ...]:
+        """One call for the list, and one for each container with `details`; sorted by name.
+
+        When one vanishes in between, everything is read again: the answer is of one moment, or there is none.
+        """
+        with self._asking() as client:
+            for _ in range(_LISTINGS):
+                listed = client.containers(all=True, filters={"label": f"{facts.COMPOSE_PROJECT}={project}"})
+                try:
+                    found = [
+                        facts.from_inspect(client.inspect_container(entry["Id"])) if details else facts.from_list(entry)
+                        for entry in listed
+                    ]
+                except docker.errors.NotFound:
+                    continue
+                return tuple(sorted(found, key=lambda container: container.name))
+        raise TargetUnreachable(
+            f"{self._transport.name}: the containers of {project} change faster than they can be read"
+        )
+
+    def origin(self, project: str) -> Origin | None:
+        with self._asking() as client:
+            listed = client.containers(all=True, filters={"label": f"{facts.COMPOSE_PROJECT}={project}"})
+        found = {facts.origin(entry.get("Labels") or {}) for entry in listed}
+        return found.pop() if len(found) == 1 else None
+
+    def image_id(self, reference: str) -> str | None:
+        with self._asking() as client, suppress(docker.errors.NotFound):
+            image: facts.Json = client.inspect_image(reference)  # type: ignore[no-untyped-call]  # the stubs say nothing
+            return str(image["Id"])
+        return None
+
+    def pull(self, reference: str, credentials: Credentials | None, progress: Callable[[str], None]) -> None:
+        """Raises PreflightFailed with the registry's own reason and what to do about it."""
+        if credentials is None:
+            pull_with_login_there(self._transport, self._socket, reference, progress)
+            return
+        with self._asking() as client:
+            pull_with_credentials(client, self._transport.name, reference, credentials, progress)
+
+    def remove_image(self, image_id: str) -> None:
+        """Never forced: an image that a container uses, or that is tagged in two repositories, stays."""
+        with self._asking() as client:
+            try:
+                client.remove_image(image_id)
+            except docker.errors.NotFound:
+                return
+            except docker.errors.APIError as error:
+                if error.status_code != _CONFLICT:
+                    raise
+
+    def logs(self, container_id: str, *, since: datetime, limit: int) -> bytes:
+        """b"" for a container that is gone, or whose log driver keeps nothing to read."""
+        with self._asking() as client:
+            return logs.tail(client, container_id, since=since, limit=limit, stamped=False) or b""
+
+    def stamped_logs(self, container_id: str, *, since: datetime, limit: int) -> bytes | None:
+        """The same with the time of writing before each line; None where the log driver keeps nothing to read."""
+        with self._asking() as client:
+            return logs.tail(client, container_id, since=since, limit=limit, stamped=True)
+
+    def usage(self, container_id: str) -> Usage:
+        """A container that is gone or doesn't run uses nothing, and has a limit of 0."""
+        with self._asking() as client:
+            return self._meter.read(client, container_id)
+
+    def health_output(self, container_id: str) -> str:
+        """What the container's newest failed health probe printed, whole and unmasked; "" where there is none."""
+        with self._asking() as client, suppress(docker.errors.NotFound):
+            return facts.last_health_output(client.inspect_container(container_id))
+        return ""
+
+    def events(self, project: str) -> Events:
+        stream = EventStream(self._transport, self._socket, labels=[f"{facts.COMPOSE_PROJECT}={project}"])
+        return ProjectEvents(stream, self._transport.name)
+
+    def start(self, container_id: str) -> None:
+        with self._asking() as client:
+            if client.inspect_container(container_id)["State"]["Paused"]:
+                client.unpause(container_id)
+            else:
+                client.start(container_id)
+
+    def stop(self, container_id: str) -> None:
+        """One that is gone already is fine."""
+        with self._asking() as client, suppress(docker.errors.NotFound):
+            grace = client.inspect_container(container_id)["Config"].get("StopTimeout")
+            client.stop(container_id, timeout=_DEFAULT_STOP_SECONDS if grace is None else grace)
+
+    def remove(self, container_id: str, *, stop_timeout: float) -> None:
+        """Returns when it is gone, also where someone else removes it already. `stop_timeout` is in seconds."""
+        with self._asking() as client, suppress(docker.errors.NotFound):
+            client.stop(container_id, timeout=math.ceil(stop_timeout))
+            try:
+                client.remove_container(container_id, v=False)
+            except docker.errors.APIError as error:
+                if error.status_code != _CONFLICT or "in progress" not in str(error.explanation):
+                    raise
+                client.wait(container_id, timeout=int(TIMEOUT_SECONDS), condition="removed")
+
+    def keep(self, project: str, app: str, image_ids: frozenset[str]) -> None:
+        """Adds first and removes then. Raises PreflightFailed or TargetUnfit, see Keepers.ensure."""
+        with self._asking() as client:
+            keepers = Keepers(client, self._transport.name, project=project, app=app)
+            keepers.ensure(image_ids)
+            keepers.release_others(image_ids)
+
+    def add_keepers(self, project: str, app: str, image_ids: frozenset[str]) -> None:
+        """Raises PreflightFailed or TargetUnfit, see Keepers.ensure."""
+        with self._asking() as client:
+            Keepers(client, self._transport.name, project=project, app=app).ensure(image_ids)
+
+    def disk_root(self) -> str:
+        with self._asking() as client:
+            return str(client.info()["DockerRootDir"])
+
+    def now(self) -> datetime:
+        """The engine's own clock, which stamps starts and log lines."""
+        with self._asking() as client:
+            return datetime.fromisoformat(client.info()["SystemTime"]).astimezone(UTC)
+
+    def close(self) -> None:
+        """Drops the connections to the engine; the next use makes new ones."""
+        with self._lock:
+            client, self._client = self._client, None
+        if client is not None:
+            client.close()
+
+    @contextmanager
+    def _asking(self) -> Iterator[docker.APIClient]:
+        with engine_errors(self._transport.name, self._socket):
+            with self._lock:
+                if self._client is None:
+                    self._client = api_client(self._transport, self._socket, TIMEOUT_SECONDS)
+                client = self._client
+            yield client

@@ -1,0 +1,188 @@
+"""Dotenv files, read as Compose reads them (compose-go's `dotenv` package, unchanged from v2.0.2 to v2.13).
+
+Where Compose takes something that nobody means, this refuses it with file and line instead:
+
+| text | Compose | here |
+|---|---|---|
+| `KEY` without `=` | the shell's value, or nothing | refused |
+| `KEY= # note` | the value is `# note` | refused |
+| `KEY='a' more`, `KEY='a'B=1` | another statement | refused |
+| white space inside a key, an empty key | a key that no shell can name | refused |
+| `$NAME` of a variable that isn't set | a warning and an empty string | refused |
+| `$NAME` that the shell sets | the shell's value | the file's value |
+| a NUL (also by `\\0000`) | cut off somewhere later | refused |
+
+`${LATER}` used before its line is the empty string by `--env-file` and the later value by `env_file:`; it is refused
+as not set, so the two ways agree on everything that is read here.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+
+from pydantic import SecretStr
+
+from reconciler.adapters.env.interpolate import Refused, interpolate
+from reconciler.model.env import EnvEntry
+from reconciler.model.errors import EnvError
+
+_BLANKS = "\t\v\f\r \x85\xa0"  # compose-go's isSpace: white space within a line
+_WIDE = "\u1680\u2000\u2001\u2002\u2003\u2004\u2005\u2006\u2007\u2008\u2009\u200a\u2028\u2029\u202f\u205f\u3000"
+_SPACES = _BLANKS + "\n" + _WIDE  # Go's unicode.IsSpace
+_EXPORT = re.compile(r"export[\t\n\f\r ]+")
+_QUOTED = {quote: re.compile(rf"{quote}([^{quote}\\]*+(?:\\.[^{quote}\\]*+)*+){quote}", re.DOTALL) for quote in "'\""}
+_PAIR = re.compile(r"\\(.)", re.DOTALL)
+_ESCAPE = re.compile(r'\\(?:[abcfnrtv$"\\]|0[0-9]{0,3})')
+_ESCAPED = {
+    "a": "\a",
+    "b": "\b",
+    "f": "\f",
+    "n": "\n",
+    "r": "\r",
+    "t": "\t",
+    "v": "\v",
+    "\\": "\\",
+    '"': '"',
+    "$": "$$",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Statement:
+    """One `KEY=…` as written. `text` is the value before interpolation, `quote` is `'`, `"` or empty.
+
+    `assigned` is False for a bare `KEY`; `comment` is what stands after the value's `#`.
+    """
+
+    key: str
+    line: int
+    text: str = field(default="", repr=False)
+    quote: str = ""
+    assigned: bool = True
+    comment: str = field(default="", repr=False)
+
+
+def parse_dotenv(text: str, *, file: str) -> tuple[EnvEntry, ...]:
+    """The entries of a dotenv file, in its order; of a key that stands twice the last counts, as with Compose.
+
+    `file` is for messages. Raises EnvError (`file:line: what`, never with a value).
+    """
+    entries: list[EnvEntry] = []
+    known: dict[str, str] = {}
+    for statement in statements(text, file=file):
+        if not statement.assigned:
+            raise EnvError(
+                f"{file}:{statement.line}: {statement.key} has no value; write {statement.key}=… "
+                "(values are not taken from the shell)"
+            )
+        if not statement.text and statement.comment and not statement.quote:
+            raise EnvError(
+                f"{file}:{statement.line}: {statement.key}: Compose would take the comment after `=` for the value; "
+                "put the comment on its own line, or the value in quotes"
+            )
+        value = resolve(statement, known, file=file)
+        known[statement.key] = value
+        entries.append(EnvEntry(key=statement.key, value=SecretStr(value), line=statement.line))
+    return tuple(entries)
+
+
+def resolve(statement: Statement, known: Mapping[str, str], *, file: str) -> str:
+    """The value of a statement where the keys of `known` are set. Raises EnvError."""
+    if statement.quote == "'":
+        return statement.text
+    text = _ESCAPE.sub(_unescape, statement.text) if statement.quote else statement.text
+    if "\0" in text:
+        raise EnvError(f"{file}:{statement.line}: {statement.key}: a value can't hold a NUL")
+    try:
+        return interpolate(text, known)
+    except Refused as error:
+        raise EnvError(f"{file}:{statement.line}: {statement.key}: {error}") from None
+
+
+def statements(text: str, *, file: str) -> Iterator[Statement]:
+    """The statements of a dotenv file or template as written. Raises EnvError."""
+    text = text.removeprefix("\ufeff")
+    if "\0" in text:
+        raise EnvError(f"{file}:{text[: text.index(chr(0))].count(chr(10)) + 1}: holds a NUL; it is not a text file")
+    position, line, counted = 0, 1, 0
+    while (position := _statement_start(text, position)) < len(text):
+        line += text.count("\n", counted, position)
+        counted = position
+        statement, position = _statement(text, position, line=line, file=file)
+        yield statement
+
+
+def _statement_start(text: str, position: int) -> int:
+    while True:
+        while position < len(text) and text[position] in _SPACES:
+            position += 1
+        if not text.startswith("#", position):
+            return position
+        position = _line_end(text, position)
+
+
+def _statement(text: str, position: int, *, line: int, file: str) -> tuple[Statement, int]:
+    key, sign, position = _key(text, position, line=line, file=file)
+    if sign not in ("=", ":"):
+        return Statement(key=key, line=line, assigned=False), position
+    start = _skip_blanks(text, position)
+    end = _line_end(text, start)
+    if not text.startswith(("'", '"'), start):
+        written = text[start:end]
+        if written.startswith("#") and start > position:
+            return Statement(key=key, line=line, comment=written[1:].strip() or "#"), end
+        value, _, comment = written.partition(" #")
+        return Statement(key=key, line=line, text=value.rstrip(_SPACES), comment=comment.strip()), end
+    quote = text[start]
+    match = _QUOTED[quote].match(text, start)
+    if match is None:
+        raise EnvError(f"{file}:{line}: {key}: the value's opening {quote} is never closed")
+    end = _line_end(text, match.end())
+    rest = text[match.end() : end].strip(_SPACES)
+    if rest and not rest.startswith("#"):
+        raise EnvError(f"{file}:{line}: {key}: text after the closing {quote}; quote the whole value")
+    value = _PAIR.sub(lambda pair: pair[1] if pair[1] == quote else pair[0], match[1])
+    return Statement(key=key, line=line, text=value, quote=quote, comment=rest[1:].strip()), end
+
+
+def _key(text: str, position: int, *, line: int, file: str) -> tuple[str, str, int]:
+    """The key, the sign after it (`=` or `:`; a newline or nothing for a bare key), and where its value starts."""
+    if match := _EXPORT.match(text, position):
+        if "\n" in match.group():
+            raise EnvError(f"{file}:{line}: `export` without a key")
+        position = _skip_blanks(text, match.end())
+    end = position
+    while end < len(text) and text[end] not in "=:\n":
+        if not (text[end] in _BLANKS or text[end] in "_.-[]" or unicodedata.category(text[end])[0] in "LN"):
+            raise EnvError(f"{file}:{line}: not KEY=value: a key holds letters, digits and `_ . - [ ]`")
+        end += 1
+    key = text[position:end].strip(_SPACES)
+    if not key:
+        raise EnvError(f"{file}:{line}: not KEY=value: there is no key")
+    if any(character in _BLANKS for character in key):
+        raise EnvError(f"{file}:{line}: not KEY=value: white space inside the key")
+    return key, text[end : end + 1], end + 1
+
+
+def _line_end(text: str, position: int) -> int:
+    end = text.find("\n", position)
+    return len(text) if end < 0 else end
+
+
+def _skip_blanks(text: str, position: int) -> int:
+    while position < len(text) and text[position] in _BLANKS:
+        position += 1
+    return position
+
+
+def _unescape(match: re.Match[str]) -> str:
+    escape = match.group()[1:]
+    if not escape.startswith("0"):
+        return _ESCAPED.get(escape, match.group())
+    digits = escape[1:]  # compose-go drops the 0 and asks Go, which wants three octal digits up to 255
+    if len(digits) == 3 and all(digit in "01234567" for digit in digits) and int(digits, 8) <= 255:
+        return chr(int(digits, 8))
+    return "\\" + digits

@@ -1,0 +1,90 @@
+"""From deploy.yaml's `gates` to the gates of one window."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+
+from reconciler.adapters.gates.base import GateEngine
+from reconciler.adapters.gates.containers import ContainersCheck
+from reconciler.adapters.gates.http import HttpCheck
+from reconciler.adapters.gates.logs import LogsCheck
+from reconciler.adapters.gates.network import NetworkCheck
+from reconciler.adapters.gates.resources import ResourcesCheck
+from reconciler.model.gates import Gates
+from reconciler.model.stored import ServiceFacts
+from reconciler.ports import Clock, Gate, Transport
+
+
+@dataclass(frozen=True, slots=True)
+class GateContext:
+    """What the gates of one release on one target measure, and by what means.
+
+    `since` is the time of the switch by `clock`, the same clock that is read when the gates are made. The engine's may
+    be a day off, and it is the engine's that stamps log lines and starts: so `gates_for` asks the engine for its time
+    once and translates. `redact` masks every text that is shown.
+    """
+
+    transport: Transport
+    engine: GateEngine
+    project: str
+    expected: Mapping[str, ServiceFacts]
+    since: datetime
+    clock: Clock
+    redact: Callable[[str], str]
+    deploy_dir: str
+
+
+def gates_for(spec: Gates, ctx: GateContext) -> tuple[Gate, ...]:
+    """The gates that `spec` asks for, container state first. They remember what they saw: one set for one window.
+
+    Each may be measured in a thread of its own, but not the same one in two at once. Raises TargetUnreachable.
+    """
+    since = on_the_engines_clock(ctx)
+    clock, redact = ctx.clock, ctx.redact
+    gates: list[Gate] = [
+        ContainersCheck(
+            spec.containers,
+            ctx.engine,
+            project=ctx.project,
+            expected=ctx.expected,
+            since=since,
+            clock=clock,
+            redact=redact,
+        )
+    ]
+    gates += [HttpCheck(http, ctx.transport, clock=clock, redact=redact) for http in spec.http]
+    if spec.logs.fatal:
+        gates.append(
+            LogsCheck(
+                spec.logs,
+                ctx.engine,
+                project=ctx.project,
+                services=frozenset(ctx.expected),
+                since=since,
+                clock=clock,
+                redact=redact,
+            )
+        )
+    limits = spec.resources
+    if any(limit is not None for limit in (limits.cpu_percent, limits.memory_percent, limits.disk_percent)):
+        gates.append(
+            ResourcesCheck(
+                limits,
+                ctx.engine,
+                ctx.transport,
+                project=ctx.project,
+                deploy_dir=ctx.deploy_dir,
+                clock=clock,
+                redact=redact,
+            )
+        )
+    gates += [NetworkCheck(network, ctx.transport, clock=clock, redact=redact) for network in spec.network]
+    return tuple(gates)
+
+
+def on_the_engines_clock(ctx: GateContext) -> datetime:
+    """`ctx.since` as the engine's clock had it; early by the time of one answer, never late: no line is missed."""
+    there = ctx.engine.now()
+    return ctx.since + (there - ctx.clock.now())

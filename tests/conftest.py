@@ -1,0 +1,3 @@
+"""What every test may use: the world (tests/world)."""
+
+pytest_plugins = ["tests.world.fixtures"]

@@ -1,0 +1,153 @@
+"""What the redactor masks, by example; the properties are in tests/property."""
+
+from __future__ import annotations
+
+import json
+import random
+import string
+import subprocess
+import sys
+import time
+from pathlib import PurePosixPath
+
+import pytest
+from pydantic import SecretStr
+
+from reconciler.telemetry.redact import COMMON, Redactor, is_common
+
+
+def redactor(**values: str) -> Redactor:
+    return Redactor({key: SecretStr(value) for key, value in values.items()})
+
+
+def test_compose_error_that_quotes_a_value() -> None:
+    """The real message that made this promise necessary."""
+    message = "invalid hostPort: s3cr3t-canary"
+    assert redactor(PORT="s3cr3t-canary").text(message) == "invalid hostPort: ***"
+
+
+@pytest.mark.parametrize(
+    ("text", "masked"),
+    [
+        ("DEBUG=1", "DEBUG=***"),
+        ("DEBUG: 1", "DEBUG: ***"),
+        ('{"DEBUG": "1", "OTHER": "1"}', '{"DEBUG": "***", "OTHER": "1"}'),
+        ('"{\\"DEBUG\\": \\"1\\"}"', '"{\\"DEBUG\\": \\"***\\"}"'),
+        ("{'DEBUG': '1'}", "{'DEBUG': '***'}"),
+        ('DEBUG="1"', 'DEBUG="***"'),
+        ("--env=DEBUG=1 -p 1", "--env=DEBUG=*** -p 1"),
+        ("web.environment.DEBUG: 1", "web.environment.DEBUG: ***"),
+        ("DEBUG=10 XDEBUG=1 DEBUG_X=1", "DEBUG=10 XDEBUG=1 DEBUG_X=1"),
+        ("1 of 1 services, DEBUG is set", "1 of 1 services, DEBUG is set"),
+    ],
+)
+def test_short_values_only_at_their_key(text: str, masked: str) -> None:
+    """A `1` is everywhere: masking it everywhere would ruin every text."""
+    assert redactor(DEBUG="1").text(text) == masked
+
+
+def test_common_words_only_at_their_key() -> None:
+    """Also the longer ones of the documented list, whatever their case."""
+    assert redactor(LEVEL="INFO", HOST="localhost").text("INFO localhost LEVEL=INFO HOST: localhost") == (
+        "INFO localhost LEVEL=*** HOST: ***"
+    )
+    assert all(is_common(word) for word in COMMON)
+    assert is_common("    ")
+    assert is_common("=======")
+    assert not is_common("0000")
+
+
+def test_a_key_of_any_length() -> None:
+    """Keys are matched by a tree, which a long one must not make too deep."""
+    key = "K" * 5000
+    assert Redactor({key: SecretStr("1"), "KK": SecretStr("2")}).text(f"{key}=1 KK=2 K=1") == f"{key}=*** KK=*** K=1"
+
+
+def test_longest_first_and_overlaps() -> None:
+    """A value that contains another leaves nothing of itself, and neither does one that overlaps another."""
+    assert redactor(A="abcd", B="abcdefgh").text("abcdefgh abcd") == "*** ***"
+    assert redactor(A="abcdef", B="defghi").text("-abcdefghi-") == "-***-"
+
+
+def test_lines_of_a_value_alone() -> None:
+    """A key file that a program indents, or prints one line of."""
+    key = "-----BEGIN KEY-----\nMIIEvQIBADAN\nshort\n-----END KEY-----"
+    masked = redactor(KEY=key).text("  MIIEvQIBADAN\n  short\n")
+    assert masked == "  ***\n  short\n"
+
+
+def test_trimmed_value() -> None:
+    """A program that trims what it prints shows the value all the same."""
+    assert redactor(A=" s3cret ").text("[s3cret]") == "[***]"
+
+
+def test_structures() -> None:
+    """Keys, numbers, secrets, short values at their own key, and what JSON doesn't have."""
+    masks = redactor(PASSWORD="hunter2", PIN="8261", DEBUG="true")
+    found = masks.value(
+        {
+            "hunter2": [1, True, None, 8261, "a hunter2"],
+            "environment": {"DEBUG": True, "OTHER": True},
+            "path": PurePosixPath("/x/hunter2"),
+            "secret": SecretStr("anything"),
+            "tuple": ("hunter2", b"hunter2"),
+        }
+    )
+    assert found == {
+        "***": [1, True, None, "***", "a ***"],
+        "environment": {"DEBUG": "***", "OTHER": True},
+        "path": "/x/***",
+        "secret": "***",
+        "tuple": ["***", b"***"],
+    }
+
+
+def test_keys_that_mask_alike_are_both_kept() -> None:
+    """Nothing is lost where two keys hold values."""
+    assert len(redactor(A="hunter2", B="hunter3").value({"hunter2": 1, "hunter3": 2})) == 2
+
+
+def test_others_and_union() -> None:
+    """A registry's password has no key; an old and a new value of one key are both masked."""
+    old, new = redactor(TOKEN="old-token"), redactor(TOKEN="new-token", X="1")
+    both = old.union(new).union(Redactor(others=[SecretStr("registry")]))
+    assert both.text("old-token new-token registry X=1") == "*** *** *** X=***"
+    assert Redactor.none().text("anything DEBUG=1") == "anything DEBUG=1"
+    assert "token" not in repr(both)
+
+
+def test_a_value_made_of_the_mask() -> None:
+    """Masking doesn't go round in circles over stars."""
+    masks = redactor(A="a***b", B="middle", C="***", D="*")
+    assert masks.text("amiddleb C=*** D=*") == "*** C=*** D=*"
+
+
+def test_json_of_compose() -> None:
+    """Compose doubles `$`, and then JSON escapes."""
+    value = 'pa$$"wo\nrd<>'
+    text = json.dumps({"K": value.replace("$", "$$")})
+    assert redactor(K=value).text(text) == '{"K": "***"}'
+
+
+def test_speed() -> None:
+    """500 keys over 1 MB: about 0.25 s measured here; the limit leaves room for a busy machine."""
+    chance = random.Random(1)  # noqa: S311 - test data
+    letters = string.ascii_letters + string.digits
+    values = {f"K{n}": "".join(chance.choices(letters, k=chance.randint(8, 40))) for n in range(490)}
+    masks = redactor(**values, **{f"S{n}": str(n) for n in range(10)})
+    text = "".join(chance.choices(letters + "  \n", k=1_000_000)) + values["K7"]
+    masks.text("compiled at its first use")
+    times = []
+    for _ in range(3):
+        start = time.perf_counter()
+        masked = masks.text(text)
+        times.append(time.perf_counter() - start)
+    assert masked.endswith("***")
+    assert min(times) < 1.0
+
+
+def test_cheap_to_import() -> None:
+    """No JSON, HTML, base64 or URL code until something is masked."""
+    code = "import sys, reconciler.telemetry.log; print([m for m in ('json', 'html', 'pydantic') if m in sys.modules])"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
