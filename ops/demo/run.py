@@ -114,7 +114,7 @@ def show(demo: Demo) -> None:
     _expect_version(demo, GOOD)
 
     terminal.scene("What happened, and why: it is all on record")
-    terminal.run("reconcile", "status")
+    terminal.run("reconcile", "status", expect=None)
     terminal.run("reconcile", "history")
     terminal.run("git", "log", "--oneline")
     records = sorted((demo.repository / "ops" / "run_records").glob("*.md"), key=lambda file: file.stat().st_mtime)
@@ -198,12 +198,12 @@ def _containers() -> dict[str, str]:
 
 
 def _free_port() -> int:
-    """The port that the files name; where it is taken, one of the kernel's choice."""
-    for port in (PORT, 0):
+    """The port that the files name; where it is taken, the next: below those that the kernel gives to clients."""
+    for port in range(PORT, PORT + 1000):
         with socket.socket() as probe, suppress(OSError):
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             probe.bind(("127.0.0.1", port))
-            return int(probe.getsockname()[1])
+            return port
     raise DemoFailed("no port is free on 127.0.0.1")
 
 

@@ -37,8 +37,8 @@ class Terminal:
         heading = f"{self.scenes}. {title}"
         say(f"\n{_bold(heading)}\n{'─' * len(heading)}")
 
-    def run(self, *command: str, expect: int = 0) -> None:
-        """Show a command, run it, show its exit code. Raises DemoFailed for another than `expect`."""
+    def run(self, *command: str, expect: int | None = 0) -> None:
+        """Show a command, run it, show its exit code. Raises DemoFailed for another than `expect`; None takes any."""
         say(_bold(f"$ {' '.join(command)}"))
         process = subprocess.Popen(command, cwd=self.directory, env=self.env, stdin=subprocess.DEVNULL)
         try:
@@ -48,7 +48,7 @@ class Terminal:
             raise
         if status or expect:
             say(f"[exit {status}]")
-        if status != expect:
+        if expect is not None and status != expect:
             raise DemoFailed(f"`{' '.join(command)}` ended with {status}, and {expect} was expected")
 
     def quietly(self, *command: str) -> str:

@@ -21,10 +21,11 @@ def make_plan(desired: Manifest, observed: Observed, *, release_known: bool = Tr
     steps: list[Step] = []
     leaving, entering = observed.host.current, desired.release
     enters = leaving != entering
+    named = entering if release_known else f"{desired.tag}-????????"
     if entering not in observed.host.releases:
-        steps.append(Stage(entering, "it isn't on the target yet"))
+        steps.append(Stage(named, "it isn't on the target yet"))
     if enters:
-        steps.append(Switch(leaving, entering, _switch_reason(desired, observed)))
+        steps.append(Switch(leaving, named, _switch_reason(desired, observed)))
     drift: list[tuple[str, str]] = []
     for name, facts in desired.services.items():
         for step, vector in _service_steps(name, facts, observed, state):

@@ -22,7 +22,7 @@ from reconciler.model.measure import Verdict, VerdictKind
 from reconciler.model.observed import HostView, Observed
 from reconciler.model.plan import Plan
 from reconciler.model.record import RecordKind
-from reconciler.model.stored import Manifest, Standing, TargetState
+from reconciler.model.stored import Manifest, Phase, Standing, TargetState
 
 MOST_KNOWN = 50
 """Renderings and one-shot definitions that a target remembers."""
@@ -112,6 +112,8 @@ def _concluded(run: Run, state: TargetState, manifest: Manifest, verdict: Verdic
             return run.finish(tidy(ctx, state, manifest), exit_code=ExitCode.HELD, result="held", reason=reason)
         case _ if heals:
             reason = f"{release} runs as it should again"
+            if state.phase is Phase.REVERTING:
+                state = state.model_copy(update={"phase": Phase.ROLLED_BACK, "since": ctx.clock.now(), "previous": None})
             return run.finish(tidy(ctx, state, manifest), exit_code=ExitCode.OK, result="healed", reason=reason)
         case _:
             state = history.concluded(state, history.Outcome.VERIFIED, release=release, now=ctx.clock.now())

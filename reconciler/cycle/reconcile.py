@@ -118,7 +118,9 @@ def _reconcile(ctx: TargetContext, view: HostView) -> PassResult:
 
 
 def _needs_proof(state: TargetState, manifest: Manifest | None) -> bool:
-    """A release that serves and was neither verified nor held: its pass died, so its window is still owed."""
+    """Whether a pass died before its window was over: nobody knows yet how what serves is."""
+    if state.phase is Phase.REVERTING:
+        return True
     if manifest is None or state.serving != manifest.release or state.phase is Phase.HELD:
         return False
     past = state.releases.get(manifest.release)

@@ -98,7 +98,7 @@ class Redactor:
         if hasattr(thing, "get_secret_value"):
             return MASK
         if isinstance(thing, str):
-            return self.text(str(thing))
+            return self.text(str.__str__(thing))  # a str enum is its value, as in JSON
         if isinstance(thing, bytes | bytearray):
             return self.bytes(bytes(thing))
         if isinstance(thing, Mapping):

@@ -49,13 +49,18 @@ class Lab:
             **config,
         }
         name = f"{self.project}-{service}-{uuid.uuid4().hex[:6]}"
-        container = str(self.client.create_container_from_config(body, name=name)["Id"])
+        container = self.create(body, name)
         if start:
             self.client.start(container)
         return container
 
+    def create(self, body: Mapping[str, Any], name: str) -> str:
+        """A container from the body of "ContainerCreate"."""
+        untyped: Any = self.client
+        return str(untyped.create_container_from_config(body, name=name)["Id"])
+
     def another_image(self, *, changes: Sequence[str] = (), files: Mapping[str, bytes] | None = None) -> str:
-        """The id of an image with busybox and `files` (a value b"->target" is a symlink), changed as by a Dockerfile."""
+        """The id of an image with busybox and `files` (b"->target" is a symlink), `changes` as in a Dockerfile."""
         reference = f"{self.project}-image:{len(self._images)}"
         image = _import(self.client, reference, changes, files or {})
         self._images.append(reference)
@@ -125,14 +130,15 @@ def _import(client: docker.APIClient, reference: str, changes: Sequence[str], fi
     buffer = io.BytesIO()
     with tarfile.open(fileobj=buffer, mode="w") as archive:
         bin_path = "usr/bin" if b"->usr/bin" in files.values() else "bin"
-        _add(archive, f"{bin_path}/busybox", BUSYBOX.read_bytes())
+        entries = {f"{bin_path}/busybox": BUSYBOX.read_bytes()}
         for applet in ("sh", "sleep", "echo", "cat", "kill", "httpd", "wget", "dd", "yes", "head", "true"):
-            _add(archive, f"{bin_path}/{applet}", b"->busybox")
-        for path, data in files.items():
+            entries[f"{bin_path}/{applet}"] = b"->busybox"
+        for path, data in {**entries, **files}.items():
             _add(archive, path, data)
     repository, _, tag = reference.rpartition(":")
     client.import_image_from_data(buffer.getvalue(), repository=repository, tag=tag, changes=list(changes))
-    return str(client.inspect_image(reference)["Id"])
+    untyped: Any = client
+    return str(untyped.inspect_image(reference)["Id"])
 
 
 def _add(archive: tarfile.TarFile, path: str, data: bytes) -> None:

@@ -5,8 +5,11 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import docker
 import pytest
@@ -131,6 +134,8 @@ class TestContainers:
         stays = lab.run("stays")
         stop = threading.Event()
 
+        answers = 0
+
         def churn() -> None:
             while not stop.is_set():
                 gone = lab.run("goes", start=False)
@@ -140,15 +145,13 @@ class TestContainers:
         churning.start()
         try:
             for _ in range(30):
-                try:
-                    ids = {c.id for c in engine.containers(lab.project, details=True)}
-                except TargetUnreachable as error:
-                    assert "change faster than they can be read" in str(error)
-                else:
-                    assert stays in ids
+                with suppress(TargetUnreachable):  # too much came and went: no answer is an answer, too
+                    assert stays in {c.id for c in engine.containers(lab.project, details=True)}
+                    answers += 1
         finally:
             stop.set()
             churning.join()
+        assert answers
 
     def test_no_engine_is_unknown_and_never_an_empty_list(self, transport: Transport) -> None:
         engine = DockerEngine(transport, NOWHERE)
@@ -243,7 +246,7 @@ class TestLogs:
         assert [line.split()[1] for line in again] == [b"two"]
 
     def test_much_output_is_cut_to_its_end(self, lab: Lab, engine: DockerEngine) -> None:
-        web = lab.run("web", "yes 0123456789abcde | head -n 300000; echo the-end")
+        web = lab.run("web", "yes 0123456789abcde | head -n 60000; echo the-end")
         lab.ended(web)
         output = engine.logs(web, since=LONG_AGO, limit=100_000)
         assert len(output) == 100_000
@@ -388,20 +391,9 @@ class TestChanges:
 
     def test_two_that_remove_the_same_container_both_succeed(self, lab: Lab, engine: DockerEngine) -> None:
         web = lab.run("web", "trap '' TERM; while :; do sleep 1; done")
-        errors: list[BaseException] = []
-
-        def remove() -> None:
-            try:
-                engine.remove(web, stop_timeout=1)
-            except BaseException as error:  # the test looks at it
-                errors.append(error)
-
-        threads = [threading.Thread(target=remove) for _ in range(4)]
-        for thread in threads:
-            thread.start()
-        for thread in threads:
-            thread.join()
-        assert errors == []
+        with ThreadPoolExecutor(4) as pool:
+            for done in [pool.submit(engine.remove, web, stop_timeout=1) for _ in range(4)]:
+                done.result()
         assert not lab.exists(web)
 
 
@@ -459,11 +451,16 @@ class TestKeepers:
         self, lab: Lab, engine: DockerEngine
     ) -> None:
         engine.keep(lab.project, "app", frozenset({lab.image_id}))
-        lab.client.remove_image(lab.image, noprune=True)  # its tag moved on
-        lab.client.prune_containers(filters={"label": f"io.reconciler.keeper={lab.project}"})
-        with pytest.raises(docker.errors.APIError):
-            lab.client.remove_image(lab.image_id)
-        assert engine.image_id(lab.image_id) == lab.image_id
+        client: Any = lab.client
+        assert (
+            client.prune_containers(filters={"label": f"io.reconciler.keeper={lab.project}"})["ContainersDeleted"]
+            is None
+        )
+        with pytest.raises(docker.errors.APIError, match="cannot be forced"):
+            lab.client.remove_image(lab.image_id, force=True)
+        engine.keep(lab.project, "app", frozenset())
+        lab.client.remove_image(lab.image_id)
+        assert engine.image_id(lab.image_id) is None
 
     def test_a_stopped_keeper_is_started_again(self, lab: Lab, engine: DockerEngine) -> None:
         engine.keep(lab.project, "app", frozenset({lab.image_id}))
@@ -484,7 +481,8 @@ class TestKeepers:
             case "paused":
                 lab.client.pause(keeper["Id"])
             case "no restart":
-                lab.client.update_container(keeper["Id"], restart_policy={"Name": "no"})
+                client: Any = lab.client
+                client.update_container(keeper["Id"], restart_policy={"Name": "no"})
             case "crashes":
                 lab.client.remove_container(keeper["Id"], force=True)
                 body = {
@@ -493,9 +491,9 @@ class TestKeepers:
                     "Labels": keeper["Config"]["Labels"],
                     "HostConfig": {"RestartPolicy": {"Name": "always"}, "NetworkMode": "none"},
                 }
-                broken = lab.client.create_container_from_config(body, name=keeper["Name"].removeprefix("/"))
-                lab.client.start(broken["Id"])
-                lab.until(broken["Id"], lambda it: it["RestartCount"] >= 2)
+                broken = lab.create(body, keeper["Name"].removeprefix("/"))
+                lab.client.start(broken)
+                lab.until(broken, lambda it: it["RestartCount"] >= 2)
         engine.keep(lab.project, "app", frozenset({lab.image_id}))
         (now,) = lab.keepers()
         assert now["Id"] != keeper["Id"]

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import io
+import json
 import os
 import shutil
 import socket
 import subprocess
 import sys
+import tarfile
 import threading
 import time
 from collections.abc import Iterator
@@ -322,9 +325,13 @@ def test_no_sessions_at_all_is_said(tmp_path: Path) -> None:
 
 
 def test_forbidden_tcp_forwarding_is_a_permission_error(tmp_path: Path) -> None:
-    with ssh_server(tmp_path, options={"AllowTcpForwarding": "no"}) as server, opened(settings(server)) as transport:
-        with pytest.raises(PermissionError, match="forbids forwarding"):
-            transport.connect_tcp("127.0.0.1", 1)
+    options = {"AllowTcpForwarding": "no"}
+    with (
+        ssh_server(tmp_path, options=options) as server,
+        opened(settings(server)) as transport,
+        pytest.raises(PermissionError, match="forbids forwarding"),
+    ):
+        transport.connect_tcp("127.0.0.1", 1)
 
 
 @pytest.fixture(params=["local", "ssh", "ssh-no-forwarding"])
@@ -343,18 +350,21 @@ def to_engine(request: pytest.FixtureRequest, sshd: SshServer, tmp_path: Path) -
 @pytest.mark.engine
 def test_events_come_as_they_happen_and_closing_ends_the_wait_at_once(to_engine: Transport) -> None:
     client = api_client(to_engine)
-    label = f"reconciler.test={os.getpid()}"
-    events = EventStream(to_engine, labels=[label], types=["volume"])
-    name = client.create_volume(labels=dict([label.split("=")]))["Name"]
-    other = client.create_volume()["Name"]
+    nothing = io.BytesIO()
+    tarfile.open(fileobj=nothing, mode="w").close()
+    image = json.loads(client.import_image_from_data(nothing.getvalue()))["status"]
+    mine, other = {"reconciler.test": str(os.getpid())}, {"reconciler.test": "another"}
+    events = EventStream(to_engine, labels=[f"reconciler.test={os.getpid()}"])
+    created: list[str] = []
     try:
+        for labels in (other, mine):
+            created.append(client.create_container(image, ["nothing"], labels=labels)["Id"])
         seen = next(iter(events))
-        assert (seen["Type"], seen["Action"], seen["Actor"]["ID"]) in {
-            ("volume", "create", name),
-        }
+        assert (seen["Type"], seen["Action"], seen["Actor"]["ID"]) == ("container", "create", created[1])
     finally:
-        client.remove_volume(name)
-        client.remove_volume(other)
+        for container in created:
+            client.remove_container(container)
+        client.remove_image(image)
         events.close()
 
     quiet = EventStream(to_engine, labels=["nobody=has-this"])
@@ -386,9 +396,9 @@ def test_what_the_engine_refuses_and_what_does_not_answer_stay_apart(to_engine: 
         client.inspect_container("no-such-container")
     assert refused.value.status == 404
     gone = api_client(to_engine, str(tmp_path / "gone.sock"))
-    with pytest.raises(TargetUnreachable, match=r"no engine at .*is dockerd up\?"):
-        with engine_errors("prod", str(tmp_path / "gone.sock")):
-            gone.containers()
+    why = pytest.raises(TargetUnreachable, match=r"no engine at .*is dockerd up\?")
+    with why, engine_errors("prod", str(tmp_path / "gone.sock")):
+        gone.containers()
 
 
 @pytest.mark.engine
@@ -402,9 +412,9 @@ def test_the_controllers_own_docker_configuration_is_not_read(
 
 def test_a_command_is_over_when_its_timeout_is(tmp_path: Path) -> None:
     """Also one that never stops talking, whose data arrives all the time."""
-    with ssh_server(tmp_path) as server, opened(settings(server)) as transport:
-        with pytest.raises(TargetTimeout, match="given up"):
-            transport.run(["yes"], timeout=0.5)
+    late = pytest.raises(TargetTimeout, match="given up")
+    with ssh_server(tmp_path) as server, opened(settings(server)) as transport, late:
+        transport.run(["yes"], timeout=0.5)
 
 
 ABSENT = ("fcntl", "pwd", "grp", "termios", "resource")
@@ -424,7 +434,8 @@ def test_the_transports_import_and_work_out_a_route_on_windows() -> None:
         "from reconciler.adapters.transport.ssh_settings import SshSettings\n"
         "print(SshTransport(SshSettings(host='h', user='u')).name)\n"
     )
-    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=60)
+    environment = {**os.environ, "USERNAME": "somebody"}  # Windows always has it; without pwd nothing else tells
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=60, env=environment)
     assert (done.stdout, done.returncode) == ("u@h:22\n", 0), done.stderr
 
 

@@ -97,6 +97,8 @@ def test_counters_go_on_and_states_are_replaced(tmp_path: Path) -> None:
     assert value(path, "app_phase", phase="stabilizing") == 0
     assert value(path, "app_phase", phase="stable") == 1
     assert value(path, "app_last_good_timestamp_seconds") == 5
+    write_textfile(path, [SAMPLE])
+    assert value(path, "app_last_good_timestamp_seconds") is None
 
 
 def test_targets_that_were_not_visited_stay(tmp_path: Path) -> None:
@@ -109,9 +111,10 @@ def test_targets_that_were_not_visited_stay(tmp_path: Path) -> None:
     assert value(path, "reconciles_total", result="converged") == 2
 
 
-@pytest.mark.parametrize(
-    "before", ["", "reconciler_deploys_total 5\n", HEADER + "broken{ 1\n", HEADER + 'a{b="c"} x\n']
-)
+FOREIGN = '# TYPE reconciler_deploys_total counter\nreconciler_deploys_total{app="observer",target="prod",result="verified"} 5\n'
+
+
+@pytest.mark.parametrize("before", ["", FOREIGN, HEADER + "broken{ 1\n", HEADER + 'a{b="c"} x\n'])
 def test_what_is_not_ours_is_not_counted_on(tmp_path: Path, before: str) -> None:
     """Another file, or a broken one, is replaced and starts at zero."""
     path = tmp_path / "r.prom"

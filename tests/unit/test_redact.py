@@ -8,12 +8,17 @@ import string
 import subprocess
 import sys
 import time
+from enum import StrEnum
 from pathlib import PurePosixPath
 
 import pytest
 from pydantic import SecretStr
 
 from reconciler.telemetry.redact import COMMON, Redactor, is_common
+
+
+class Colour(StrEnum):
+    RED = "red"
 
 
 def redactor(**values: str) -> Redactor:
@@ -66,6 +71,7 @@ def test_a_key_of_any_length() -> None:
 def test_longest_first_and_overlaps() -> None:
     """A value that contains another leaves nothing of itself, and neither does one that overlaps another."""
     assert redactor(A="abcd", B="abcdefgh").text("abcdefgh abcd") == "*** ***"
+    assert redactor(A="abcdefgh", B="cdef").text("abcdefgh!") == "***!"
     assert redactor(A="abcdef", B="defghi").text("-abcdefghi-") == "-***-"
 
 
@@ -90,6 +96,7 @@ def test_structures() -> None:
             "environment": {"DEBUG": True, "OTHER": True},
             "path": PurePosixPath("/x/hunter2"),
             "secret": SecretStr("anything"),
+            "enum": Colour.RED,
             "tuple": ("hunter2", b"hunter2"),
         }
     )
@@ -98,6 +105,7 @@ def test_structures() -> None:
         "environment": {"DEBUG": "***", "OTHER": True},
         "path": "/x/***",
         "secret": "***",
+        "enum": "red",
         "tuple": ["***", b"***"],
     }
 

@@ -70,6 +70,11 @@ class TunedSocket:
     def getpeername(self) -> object:
         return self._plain.getpeername()
 
+    @property
+    def _closed(self) -> bool:
+        """paramiko asks a socket for this when it stops its thread."""
+        return self._plain.fileno() < 0
+
     def close(self) -> None:
         """Also wakes a thread that waits in `recv`, which a plain close doesn't."""
         with contextlib.suppress(OSError):  # not connected any more
