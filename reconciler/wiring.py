@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import getpass
+import importlib
 import os
 import platform
 import subprocess
@@ -14,7 +15,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import cache
 from pathlib import Path
-from typing import TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from pydantic import SecretStr
 
@@ -35,6 +36,9 @@ from reconciler.model.target import Target
 from reconciler.ports import Credentials, Gate, Transport
 from reconciler.telemetry.log import RedactorHolder
 from reconciler.telemetry.redact import Redactor
+
+if TYPE_CHECKING:
+    from reconciler.adapters.engine.engine import DockerEngine
 
 T = TypeVar("T")
 
@@ -71,10 +75,11 @@ class SystemClock:
 
 
 class Mask:
-    """Implements `cycle.context.Masker` over the redactor in force."""
+    """Implements `cycle.context.Masker` over the redactor in force. `public` as in Redactor."""
 
-    def __init__(self, holder: RedactorHolder) -> None:
+    def __init__(self, holder: RedactorHolder, public: str) -> None:
         self._holder = holder
+        self._public = public
 
     def text(self, text: str) -> str:
         return self._holder.current.text(text)
@@ -84,22 +89,28 @@ class Mask:
             entries = parse_dotenv(env.decode("utf-8", "replace"), file=".env on the target")
         except EnvError:
             return  # somebody edited it: what can't be parsed can't be masked key by key
-        self._holder.set_redactor(Redactor({entry.key: entry.value for entry in entries if entry.key != "TAG"}))
+        values = {entry.key: entry.value for entry in entries if entry.key != "TAG"}
+        self._holder.set_redactor(Redactor(values, public=self._public))
 
 
 @dataclass(frozen=True, slots=True)
 class Desk:
-    """The controller's side: one deploy.yaml, its sources and its records."""
+    """The controller's side: one deploy.yaml, its sources and its records.
+
+    `public` is deploy.yaml's own text: an env value that stands in it is no secret, and masking it wherever it occurs
+    (the app's name, a port) would make every message unreadable.
+    """
 
     file: Path
     deploy: Deploy
     redactor: RedactorHolder
     interrupt: Interrupt
+    public: str = ""
 
     @classmethod
     def open(cls, file: Path, redactor: RedactorHolder, interrupt: Interrupt) -> Desk:
         """Reads and checks deploy.yaml. Raises DesiredStateError."""
-        return cls(file, load_deploy(file), redactor, interrupt)
+        return cls(file, load_deploy(file), redactor, interrupt, file.read_text(encoding="utf-8", errors="replace"))
 
     def records(self) -> RecordDirectory:
         """Where run records are."""
@@ -115,7 +126,7 @@ class Desk:
         spec = self.deploy.env
         template = read_template(self.deploy, self.file)
         values = load_values(values_path(self.deploy, self.file), template, template_file=str(spec.template or ""))
-        self.redactor.set_redactor(Redactor(values.secrets()))
+        self.redactor.set_redactor(Redactor(values.secrets(), public=self.public))
         return values
 
     @contextmanager
@@ -124,6 +135,8 @@ class Desk:
 
         Nothing connects yet. Raises DesiredStateError and EnvError.
         """
+        # The docker library takes 0.13 s to import: that time is spent while the targets answer.
+        threading.Thread(target=_warm, daemon=True).start()
         env = self.env()
         sources = _once(self.sources)
         commit = _once(lambda: commit_of(self.file))
@@ -146,11 +159,9 @@ class Desk:
         records: RecordDirectory,
         say: Callable[[str, str], None],
     ) -> tuple[TargetContext, Transport]:
-        from reconciler.adapters.engine.engine import DockerEngine
-
         target = self.deploy.targets[name]
         transport = transport_to(name, target)
-        engine = DockerEngine(transport, target.docker_host)
+        engine = cast("DockerEngine", _Later(lambda: _docker_engine(transport, target.docker_host)))
         host = TargetHost(
             transport,
             Settings(
@@ -163,7 +174,7 @@ class Desk:
             ),
         )
         clock = SystemClock(self.interrupt)
-        mask = Mask(self.redactor)
+        mask = Mask(self.redactor, self.public)
 
         def gates(services: Mapping[str, ServiceFacts], since: datetime) -> Sequence[Gate]:
             from reconciler.adapters.gates.build import GateContext, gates_for
@@ -273,6 +284,26 @@ def _printed(command: Sequence[str]) -> str:
     if done.returncode != 0 or not first:
         raise EnvError(f"image.credentials.password.command: {command[0]} ended with {done.returncode} and gave no password")
     return first[0]
+
+
+def _warm() -> None:
+    importlib.import_module("reconciler.adapters.engine.engine")
+
+
+def _docker_engine(transport: Transport, docker_host: str) -> DockerEngine:
+    from reconciler.adapters.engine.engine import DockerEngine
+
+    return DockerEngine(transport, docker_host)
+
+
+class _Later:
+    """Stands for an object that is made at its first use."""
+
+    def __init__(self, make: Callable[[], object]) -> None:
+        self._get = _once(make)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._get(), name)
 
 
 def _once(make: Callable[[], T]) -> Callable[[], T]:

@@ -10,22 +10,22 @@ from reconciler.core import history
 from reconciler.core.planner import finished
 from reconciler.cycle.apply import apply
 from reconciler.cycle.context import Interrupted, TargetContext
-from reconciler.cycle.desired import Desired
+from reconciler.cycle.desired import Desired, remember
 from reconciler.cycle.result import PassResult
 from reconciler.cycle.revert import revert
 from reconciler.cycle.run import Run, begin, save_state
-from reconciler.cycle.upkeep import ensure_room, ensure_way_back, tidy
+from reconciler.cycle.upkeep import ensure_images, ensure_room, ensure_way_back, tidy
 from reconciler.cycle.verify import Verification, verify
 from reconciler.cycle.watch import StartFailed, settle
 from reconciler.model.errors import ExitCode
 from reconciler.model.measure import Verdict, VerdictKind
 from reconciler.model.observed import HostView, Observed
-from reconciler.model.plan import Plan
+from reconciler.model.plan import Plan, Up
 from reconciler.model.record import RecordKind
 from reconciler.model.stored import Manifest, Phase, Standing, TargetState
 
-MOST_KNOWN = 50
-"""Renderings and one-shot definitions that a target remembers."""
+MOST_COMPLETED = 50
+"""Definitions of one one-shot that a target remembers as done."""
 
 
 def deploy(
@@ -62,6 +62,7 @@ def _stage(
     ctx: TargetContext, state: TargetState, desired: Desired, manifest: Manifest, plan: Plan, observed: Observed
 ) -> None:
     """Everything that only adds: the release's files, and keepers for what a revert would need."""
+    ensure_images(ctx, manifest, [step.service for step in plan.steps if isinstance(step, Up)])
     if not plan.switches:
         return
     ensure_room(ctx, observed.host, desired.bundle)
@@ -137,21 +138,13 @@ def _breached(
     return revert(run, state, manifest, reason=reason, container=container)
 
 
-def remember(state: TargetState, desired: Desired) -> TargetState:
-    """The state that knows what these sources render to; a deliberately short memory."""
-    if state.sources.get(desired.source) == desired.release:
-        return state
-    recent = dict(list(state.sources.items())[-MOST_KNOWN + 1 :])
-    return state.model_copy(update={"sources": {**recent, desired.source: desired.release}})
-
-
 def with_completed(ctx: TargetContext, state: TargetState, manifest: Manifest) -> TargetState:
     """The state that knows which one-shots have succeeded, and has forgotten adopted containers that are gone."""
     containers = ctx.engine.containers(ctx.project, details=True)
     present = {container.id for container in containers}
     observed = Observed(host=HostView(ours=True, state=state), containers=containers)
     done = {
-        name: (*(known for known in state.completed.get(name, ()) if known != facts.digest), facts.digest)[-MOST_KNOWN:]
+        name: (*(known for known in state.completed.get(name, ()) if known != facts.digest), facts.digest)[-MOST_COMPLETED:]
         for name, facts in manifest.services.items()
         if facts.one_shot and finished(name, facts, observed)
     }

@@ -19,6 +19,9 @@ from reconciler.model.stored import Manifest, TargetState
 RENDERER = 1
 """Raise it when rendering changes, so that no digest of sources stands for an outdated release."""
 
+MOST_KNOWN = 50
+"""Renderings that a target remembers."""
+
 _ESCAPED = re.compile("[\x7f-\x9f\u2028\u2029\ufeff\ufffe\uffff]")
 
 
@@ -79,6 +82,14 @@ def resolve(ctx: TargetContext, view: HostView, state: TargetState, *, key: byte
     return _rendered(ctx, tree, source, key=key, pull=pull)
 
 
+def remember(state: TargetState, desired: Desired) -> TargetState:
+    """The state that knows what these sources render to; a deliberately short memory."""
+    if state.sources.get(desired.source) == desired.release:
+        return state
+    recent = dict(list(state.sources.items())[-MOST_KNOWN + 1 :])
+    return state.model_copy(update={"sources": {**recent, desired.source: desired.release}})
+
+
 def _rendered(ctx: TargetContext, tree: SourceTree, source: str, *, key: bytes, pull: bool) -> Desired:
     rendering = ctx.host.render(tree, ctx.delivered_env, ctx.deploy.tag)
     images, pulls = _images(ctx, image_references(rendering), pull=pull)
@@ -114,14 +125,14 @@ def _images(ctx: TargetContext, references: tuple[str, ...], *, pull: bool) -> t
     for reference in references:
         image_id = ctx.engine.image_id(reference)
         if image_id is None:
-            if _is_ours(ctx, reference) and ctx.deploy.image.delivery == "present":
+            if carries_tag(ctx, reference) and ctx.deploy.image.delivery == "present":
                 raise PreflightFailed(
                     f"image {reference} isn't on target {ctx.name}, and image.delivery is `present`:"
                     " load it there first, or let it be pulled (`registry`)"
                 )
             if pull:
                 ctx.say(f"pulling {reference}")
-                ctx.engine.pull(reference, ctx.credentials if _is_ours(ctx, reference) else None, ctx.say)
+                ctx.engine.pull(reference, ctx.credentials if carries_tag(ctx, reference) else None, ctx.say)
                 image_id = ctx.engine.image_id(reference)
                 if image_id is None:
                     raise PreflightFailed(f"image {reference} was pulled to target {ctx.name}, and isn't there")
@@ -132,5 +143,6 @@ def _images(ctx: TargetContext, references: tuple[str, ...], *, pull: bool) -> t
     return found, pulls
 
 
-def _is_ours(ctx: TargetContext, reference: str) -> bool:
+def carries_tag(ctx: TargetContext, reference: str) -> bool:
+    """Whether it is one of the images that the release brings along (`image.repository`), and not a third party's."""
     return any(reference.startswith(f"{repository}:") for repository in ctx.deploy.image.repository)

@@ -8,11 +8,9 @@ from dataclasses import dataclass
 from reconciler.core import history
 from reconciler.core.planner import make_plan
 from reconciler.cycle.context import TargetContext
-from reconciler.cycle.deploy import deploy, remember
-from reconciler.cycle.desired import Desired, resolve
+from reconciler.cycle.desired import Desired, remember, resolve
 from reconciler.cycle.result import PassResult
 from reconciler.cycle.run import recover, save_state
-from reconciler.cycle.soak import soak
 from reconciler.model.errors import Blocked, ExitCode, NotOurs
 from reconciler.model.observed import HostView, Observed
 from reconciler.model.plan import Plan
@@ -101,6 +99,8 @@ def _reconcile(ctx: TargetContext, view: HostView) -> PassResult:
             ctx, seen, exit_code=ExitCode.CHANGES_PENDING, result="drifted", message=f"drift left alone by policy: {named}"
         )
     if not seen.plan.is_empty or _needs_proof(state, seen.manifest):
+        from reconciler.cycle.deploy import deploy  # a pass with nothing to do counts its milliseconds
+
         result = deploy(ctx, state, seen.desired, seen.manifest, seen.plan, seen.observed)
         if seen.quarantined and result.exit_code is ExitCode.OK:
             return _blocked(ctx, seen, f"{result.message}; {_quarantine_reason(state, seen.desired.release)}")
@@ -109,6 +109,8 @@ def _reconcile(ctx: TargetContext, view: HostView) -> PassResult:
     if learned is not state:
         save_state(ctx, learned)
     if state.phase is not None and state.phase.is_measured:
+        from reconciler.cycle.soak import soak
+
         result = soak(ctx, learned, seen.manifest, seen.observed)
     else:
         result = _result(ctx, seen, exit_code=ExitCode.OK, result="in_sync", message=_in_sync_text(state))

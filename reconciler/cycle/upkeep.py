@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from reconciler.core import history
 from reconciler.core.retention import prunable
 from reconciler.cycle.context import TargetContext
+from reconciler.cycle.desired import carries_tag
 from reconciler.model.errors import PreflightFailed, ReconcilerError, TargetUnreachable
 from reconciler.model.observed import HostView
 from reconciler.model.release import Bundle
@@ -33,6 +36,20 @@ def ensure_room(ctx: TargetContext, view: HostView, bundle: Bundle | None) -> No
             f"{where} is {used:.0f} % full, over the limit of {limit:g} % (gates.resources.disk_percent);"
             " nothing was changed"
         )
+
+
+def ensure_images(ctx: TargetContext, manifest: Manifest, services: Iterable[str]) -> None:
+    """Raises PreflightFailed where an image that these services are about to start from is gone, and can't be had again.
+
+    A release that is on the target already may have lost its images since: nothing is stopped before they are back.
+    """
+    for name in services:
+        facts = manifest.services[name]
+        if ctx.engine.image_id(facts.image_id) is None and not _fetched(ctx, facts.image, facts.image_id):
+            raise PreflightFailed(
+                f"{ctx.name}: {manifest.release} needs image {facts.image} ({facts.image_id[7:19]}) for {name}, which is"
+                " gone from the target and can't be pulled; load it there. Nothing was changed"
+            )
 
 
 def ensure_way_back(ctx: TargetContext, state: TargetState, entering: str) -> frozenset[str]:
@@ -65,8 +82,11 @@ def ensure_way_back(ctx: TargetContext, state: TargetState, entering: str) -> fr
 
 def _fetched(ctx: TargetContext, reference: str, image_id: str) -> bool:
     """Whether pulling the reference brings exactly this image back."""
+    ours = carries_tag(ctx, reference)
+    if ours and ctx.deploy.image.delivery == "present":
+        return False
     try:
-        ctx.engine.pull(reference, ctx.credentials, ctx.say)
+        ctx.engine.pull(reference, ctx.credentials if ours else None, ctx.say)
     except TargetUnreachable:
         raise
     except ReconcilerError:
@@ -75,8 +95,10 @@ def _fetched(ctx: TargetContext, reference: str, image_id: str) -> bool:
 
 
 def tidy(ctx: TargetContext, state: TargetState, manifest: Manifest) -> TargetState:
-    """After a pass: keepers for what no running service holds, and the end of releases that nothing needs.
+    """After a pass: keepers for what a revert would need, and the end of releases that nothing needs.
 
+    The serving release's images are kept, too, although its containers hold them now: they stop at the next switch, and
+    then there is no time to lose; and a person may stop them before a prune.
     Never touches the way back, last good, current, or anything that isn't this app's.
     """
     running = frozenset(
@@ -88,7 +110,7 @@ def tidy(ctx: TargetContext, state: TargetState, manifest: Manifest) -> TargetSt
     for release in sorted(history.protected(state)):
         kept = manifest if release == manifest.release else _manifest(ctx, release)
         needed |= kept.image_ids() if kept else frozenset()
-    ctx.engine.keep(ctx.project, ctx.deploy.app, frozenset(needed) - running)
+    ctx.engine.keep(ctx.project, ctx.deploy.app, frozenset(needed))
     return _pruned(ctx, state, running)
 
 

@@ -16,9 +16,10 @@ FORMAT = 1
 
 
 class Stored(BaseModel):
-    """Frozen, and tolerant of keys that a newer controller added."""
+    """Frozen, and tolerant of keys that a newer controller added. Validators are built at the first use: a pass with
+    nothing to do needs few of them, and counts its milliseconds."""
 
-    model_config = ConfigDict(frozen=True, extra="ignore")
+    model_config = ConfigDict(frozen=True, extra="ignore", defer_build=True)
 
 
 class Condition(StrEnum):

@@ -3,8 +3,9 @@
 What is masked, as `***`:
 - every occurrence of a value of 4 characters or more, in every form of `encodings.forms`;
 - of a value of several lines, also each line of 6 characters or more alone (programs print and indent by line);
-- a value that is too short, too common (`COMMON`) or only one repeated mark: only where it stands as its own key's
-  value (`KEY=value`, `KEY: value`, `"KEY": "value"`), because masking it everywhere would ruin every text.
+- a value that is too short, too common (`COMMON`), only one repeated mark, or public: only where it stands as its own
+  key's value (`KEY=value`, `KEY: value`, `"KEY": "value"`), because masking it everywhere would ruin every text.
+  Public is what stands as a whole word in a text that everyone has anyway (deploy.yaml: the app's name, a port).
 
 A value that a program cuts, or folds at a line width, can't be recognised: whoever writes YAML for a record writes it
 without folding. No str subclass is used: `shlex.quote` and the like return a plain str and lose it.
@@ -48,15 +49,32 @@ def is_common(value: str) -> bool:
     return len(bare) < SHORTEST or bare.lower() in COMMON or (len(set(bare)) == 1 and not bare.isalnum())
 
 
+def is_public(value: str, text: str) -> bool:
+    """Does `value` stand in `text` as a whole word, or as several?"""
+    bare = value.strip()
+    if not bare or bare not in text:
+        return False
+    return re.search(rf"(?<![\w-]){re.escape(bare)}(?![\w-])", text) is not None
+
+
 class Redactor:
     """Masks the values of `secrets` (key to value) and of `others` (values without a key: a registry's password).
 
-    Immutable. It is compiled at its first use, so making one costs nothing. Of `others` each of 4 characters or more
-    is masked everywhere, however common; a shorter one can't be masked.
+    `public` is a text that everyone may read: those of `secrets` that it holds as whole words are masked only where
+    they stand as their key's value. Immutable. It is compiled at its first use, so making one costs nothing. Of
+    `others` each of 4 characters or more is masked everywhere, however common or public; a shorter one can't be masked.
     """
 
-    def __init__(self, secrets: Mapping[str, SecretStr] | None = None, *, others: Iterable[SecretStr] = ()) -> None:
-        self._keyed: tuple[tuple[str, SecretStr], ...] = tuple((secrets or {}).items())
+    def __init__(
+        self,
+        secrets: Mapping[str, SecretStr] | None = None,
+        *,
+        others: Iterable[SecretStr] = (),
+        public: str = "",
+    ) -> None:
+        self._keyed: tuple[tuple[str, SecretStr, str], ...] = tuple(
+            (key, secret, public) for key, secret in (secrets or {}).items()
+        )
         self._others: tuple[SecretStr, ...] = tuple(others)
 
     @classmethod
@@ -139,7 +157,7 @@ class Redactor:
                     break
 
     def _in_place(self, text: str) -> Iterator[tuple[int, int]]:
-        """Where a short or common value stands as its own key's value."""
+        """Where a short, common or public value stands as its own key's value."""
         if self._signs is None:
             return
         for match in self._signs.finditer(text):
@@ -154,20 +172,17 @@ class Redactor:
     @cached_property
     def _values(self) -> frozenset[str]:
         """The values to mask everywhere, as they are."""
-        keyed = (secret.get_secret_value() for _, secret in self._keyed)
+        keyed = (secret.get_secret_value() for _, secret, public in self._keyed if not _only_in_place(secret, public))
         others = (secret.get_secret_value() for secret in self._others)
-        return frozenset(
-            [value for value in keyed if not is_common(value)]
-            + [value for value in others if len(value.strip()) >= SHORTEST]
-        )
+        return frozenset([*keyed, *(value for value in others if len(value.strip()) >= SHORTEST)])
 
     @cached_property
     def _common(self) -> dict[str, tuple[str, ...]]:
-        """Key to the forms of its short or common values, longest first."""
+        """Key to the forms of its short, common or public values, longest first."""
         found: dict[str, set[str]] = {}
-        for key, secret in self._keyed:
+        for key, secret, public in self._keyed:
             value = secret.get_secret_value()
-            if is_common(value) and value.strip() not in ("", "*", "**", MASK):
+            if _only_in_place(secret, public) and value.strip() not in ("", "*", "**", MASK):
                 found.setdefault(key, set()).update(form.lstrip(" \t") for form in forms(value) | forms(value.strip()))
         return {key: tuple(sorted(values, key=len, reverse=True)) for key, values in found.items()}
 
@@ -200,6 +215,11 @@ class Redactor:
     def _can_arise(self) -> bool:
         """Can masking bring something about that is to be masked: a value with a `*`, a key that now stands free?"""
         return bool(self._common) or any("*" in value for value in self._values)
+
+
+def _only_in_place(secret: SecretStr, public: str) -> bool:
+    value = secret.get_secret_value()
+    return is_common(value) or is_public(value, public)
 
 
 def _any_of(words: Iterable[str]) -> str:

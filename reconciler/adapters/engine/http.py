@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
 from typing import Any
 
@@ -19,6 +20,10 @@ Dial = Callable[[float], Stream]
 _KEPT = 4
 """Idle connections kept. Over `dial-stdio` each holds one of the 8 sessions, and commands need the rest."""
 _DIAL_SECONDS = 15.0
+
+# More than that at a time is no fault: the others are made, used and closed. urllib3 would warn each time.
+if logging.getLogger("urllib3.connectionpool").level == logging.NOTSET:
+    logging.getLogger("urllib3.connectionpool").setLevel(logging.ERROR)
 
 
 class _Connection(urllib3.connection.HTTPConnection):

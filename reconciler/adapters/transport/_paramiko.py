@@ -16,6 +16,7 @@ if _blocked:
     sys.modules["invoke"] = cast(ModuleType, None)  # documented meaning of None: the import fails
 try:
     import paramiko
+    from paramiko import common, packet
 finally:
     if _blocked:
         del sys.modules["invoke"]
@@ -24,4 +25,4 @@ finally:
 if logging.getLogger("paramiko").level == logging.NOTSET:
     logging.getLogger("paramiko").setLevel(logging.CRITICAL)
 
-__all__ = ["paramiko"]
+__all__ = ["common", "packet", "paramiko"]

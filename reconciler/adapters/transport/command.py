@@ -49,7 +49,8 @@ def label(command: Sequence[str]) -> str:
     Never more of its arguments: they may be long, and they belong to others.
     """
     if len(command) > 2 and command[0].rpartition("/")[2] in _SHELLS and command[1].startswith("-"):
-        words = [command[3]] if len(command) > 3 else list(command[:2])
+        script_given = command[1].endswith("c")  # -c, -ec, -euc
+        words = [command[3]] if script_given and len(command) > 3 else list(command[:2])
     else:
         words = list(command[:2])
     text = " ".join(" ".join(words).split())

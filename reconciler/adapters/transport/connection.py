@@ -17,14 +17,7 @@ import time
 from collections.abc import Callable
 from typing import Any, ClassVar, cast
 
-from paramiko.common import (
-    MSG_CHANNEL_REQUEST,
-    cMSG_CHANNEL_OPEN,
-    cMSG_CHANNEL_REQUEST,
-)
-from paramiko.packet import Packetizer
-
-from reconciler.adapters.transport._paramiko import paramiko
+from reconciler.adapters.transport._paramiko import common, packet, paramiko
 
 ADMINISTRATIVELY_PROHIBITED, CONNECT_FAILED, UNKNOWN_TYPE, RESOURCE_SHORTAGE = 1, 2, 3, 4
 """Why a server refuses a channel (RFC 4254, 5.1)."""
@@ -107,7 +100,7 @@ class Connection(paramiko.Transport):
         Raises ChannelRefused, ConnectionLost, or TimeoutError after `timeout` seconds.
         """
         message = paramiko.Message()
-        message.add_byte(cMSG_CHANNEL_OPEN)
+        message.add_byte(common.cMSG_CHANNEL_OPEN)
         message.add_string(kind)
         event = threading.Event()
         with self.lock:  # as paramiko.Transport.open_channel does it
@@ -156,7 +149,7 @@ class Connection(paramiko.Transport):
 
     def _request(self, channel: paramiko.Channel, kind: str, argument: bytes, *, confirm: bool) -> None:
         message = paramiko.Message()
-        message.add_byte(cMSG_CHANNEL_REQUEST)
+        message.add_byte(common.cMSG_CHANNEL_REQUEST)
         message.add_int(channel.remote_chanid)
         message.add_string(kind)
         message.add_boolean(confirm)
@@ -179,11 +172,11 @@ class Connection(paramiko.Transport):
 
     _channel_handler_table: ClassVar[dict[int, Callable[[Any, Any], None]]] = {
         **_HANDLERS,
-        MSG_CHANNEL_REQUEST: _channel_request,
+        common.MSG_CHANNEL_REQUEST: _channel_request,
     }
 
 
-class _Packets(Packetizer):
+class _Packets(packet.Packetizer):
     """A handshake deadline that is looked at where paramiko looks, instead of a non-daemon timer thread."""
 
     _handshake_deadline: float | None = None
