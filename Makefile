@@ -2,7 +2,8 @@
 
 BIN := .venv/bin
 STAMP := .venv/.installed
-SHELL_FILES = $(shell find . -name .venv -prune -o -name .git -prune -o \( -name '*.sh' -o -path ./.ci/run \) -type f -print)
+SHELL_FILES = $(shell find . -name .venv -prune -o -name .git -prune -o -path ./reconciler/remote -prune -o \
+	\( -name '*.sh' -o -path ./.ci/run \) -type f -print)
 
 .PHONY: help setup engine packages demo test lint format pytest bench clean
 .DEFAULT_GOAL := help
@@ -36,6 +37,10 @@ lint: packages $(STAMP) ## ruff, mypy, import contracts, shellcheck; needs no en
 	$(BIN)/mypy -p reconciler -p tests -p ops
 	$(BIN)/lint-imports
 	shellcheck --external-sources $(SHELL_FILES)
+	@# What runs on a target is lib.sh and one other file, read as one (reconciler.remote.script).
+	@for file in $(filter-out %/lib.sh,$(wildcard reconciler/remote/*.sh)); do \
+		cat reconciler/remote/lib.sh "$$file" | shellcheck --shell=sh - || { echo "$$file"; exit 1; }; \
+	done
 
 format: $(STAMP) ## put the Python files into their form
 	$(BIN)/ruff check --fix-only .

@@ -58,10 +58,31 @@ class Interrupt:
         return self.event.is_set()
 
 
+@dataclass(slots=True)
+class TargetInterrupt:
+    """Implements `cycle.context.Interruption`: each target answers a request for itself."""
+
+    asked: Interrupt
+    is_answered: bool = False
+
+    def __call__(self) -> bool:
+        return not self.is_answered and self.asked()
+
+    def answered(self) -> None:
+        self.is_answered = True
+
+    def wait(self, seconds: float) -> None:
+        """Sleeps, and ends early at a request that isn't answered yet."""
+        if self.is_answered:
+            time.sleep(seconds)
+        else:
+            self.asked.event.wait(seconds)
+
+
 class SystemClock:
     """Real time. A sleep ends early at an interrupt."""
 
-    def __init__(self, interrupt: Interrupt) -> None:
+    def __init__(self, interrupt: TargetInterrupt) -> None:
         self._interrupt = interrupt
 
     def now(self) -> datetime:
@@ -71,7 +92,7 @@ class SystemClock:
         return time.monotonic()
 
     def sleep(self, seconds: float) -> None:
-        self._interrupt.event.wait(seconds)
+        self._interrupt.wait(seconds)
 
 
 class Mask:
@@ -173,7 +194,8 @@ class Desk:
                 docker_host=target.docker_host,
             ),
         )
-        clock = SystemClock(self.interrupt)
+        interrupt = TargetInterrupt(self.interrupt)
+        clock = SystemClock(interrupt)
         mask = Mask(self.redactor, self.public)
 
         def gates(services: Mapping[str, ServiceFacts], since: datetime) -> Sequence[Gate]:
@@ -209,7 +231,7 @@ class Desk:
             mask=mask,
             records=records,
             say=lambda text: say(name, text),
-            interrupted=self.interrupt,
+            interrupted=interrupt,
             who=controller(),
         )
         return context, transport

@@ -28,8 +28,8 @@ from ops.demo.session import Client, DemoFailed, Terminal, get, say
 
 CHECKOUT = Path(__file__).resolve().parents[2]
 BIN = Path(sys.executable).parent
-PROJECT = "observer-demo"
-"""The Compose project in deploy.yaml, and the images' repository: no app of a user of this machine is called so."""
+PROJECT, IMAGES = "demo-observer", "observer-demo"
+"""The Compose project and the images' repository in deploy.yaml: nothing else on this machine is called so."""
 PORT = 18080
 """The port in .env.server.example and deploy.yaml; another one where it is taken."""
 LABELS = (f"com.docker.compose.project={PROJECT}", f"io.reconciler.keeper={PROJECT}")
@@ -62,7 +62,7 @@ def main() -> int:
         say("Building three releases of the observer; the third is bad on purpose.")
         clean_up(demo)  # what a demo left that was killed
         for tag, fault in RELEASES.items():
-            build(tag, fault, PROJECT)
+            build(tag, fault, IMAGES)
         prepare(demo)
         show(demo)
     except KeyboardInterrupt:
@@ -120,7 +120,7 @@ def show(demo: Demo) -> None:
     records = sorted((demo.repository / "ops" / "run_records").glob("*.md"), key=lambda file: file.stat().st_mtime)
     if not records:
         raise DemoFailed("no run record was written")
-    terminal.run("reconcile", "show", records[-1].stem)
+    terminal.run("reconcile", "show", records[-1].stem, until="```yaml")
 
 
 def prepare(demo: Demo) -> None:
@@ -155,9 +155,9 @@ def clean_up(demo: Demo) -> None:
             for volume in engine.volumes.list(filters={"label": LABELS[0]}):
                 volume.remove()
             _remove_data(demo, engine)
-            for image in engine.images.list(name=PROJECT, filters={"label": f"{LABEL}=1"}):
+            for image in engine.images.list(name=IMAGES, filters={"label": f"{LABEL}=1"}):
                 for reference in image.tags:
-                    if reference.startswith(f"{PROJECT}:"):
+                    if reference.startswith(f"{IMAGES}:"):
                         engine.images.remove(reference, force=True)
     except DockerException as error:
         say(f"could not clean up everything: {error}")
@@ -168,7 +168,7 @@ def _remove_data(demo: Demo, engine: docker.DockerClient) -> None:
     if demo.deploy_dir.exists() and os.geteuid() != 0:
         with suppress(DockerException):
             engine.containers.run(
-                f"{PROJECT}:{FIRST}",
+                f"{IMAGES}:{FIRST}",
                 ["sh", "-c", "rm -rf /server/* /server/.[!.]*"],
                 volumes={str(demo.deploy_dir): {"bind": "/server", "mode": "rw"}},
                 remove=True,

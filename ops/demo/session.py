@@ -37,11 +37,17 @@ class Terminal:
         heading = f"{self.scenes}. {title}"
         say(f"\n{_bold(heading)}\n{'─' * len(heading)}")
 
-    def run(self, *command: str, expect: int | None = 0) -> None:
-        """Show a command, run it, show its exit code. Raises DemoFailed for another than `expect`; None takes any."""
+    def run(self, *command: str, expect: int | None = 0, until: str | None = None) -> None:
+        """Show a command, run it, show its exit code. Raises DemoFailed for another than `expect`; None takes any.
+
+        Of a long output, `until` starts the line from which on it is left out.
+        """
         say(_bold(f"$ {' '.join(command)}"))
-        process = subprocess.Popen(command, cwd=self.directory, env=self.env, stdin=subprocess.DEVNULL)
+        sink = None if until is None else subprocess.PIPE
+        process = subprocess.Popen(command, cwd=self.directory, env=self.env, stdin=subprocess.DEVNULL, stdout=sink)
         try:
+            if until is not None:
+                _say_until(until, process.communicate()[0].decode())
             status = process.wait()
         except BaseException:
             _let_end(process)
@@ -112,6 +118,14 @@ def _let_end(process: subprocess.Popen[bytes]) -> None:
     except (subprocess.TimeoutExpired, KeyboardInterrupt):
         process.kill()
         process.wait()
+
+
+def _say_until(start: str, output: str) -> None:
+    lines = output.splitlines()
+    end = next((number for number, line in enumerate(lines) if line.startswith(start)), len(lines))
+    say("\n".join(lines[:end]).rstrip())
+    if end < len(lines):
+        say(f"({len(lines) - end} more lines, for machines)")
 
 
 def _bold(text: str) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from reconciler.core import history
 from reconciler.cycle.context import TargetContext
 from reconciler.cycle.result import PassResult
-from reconciler.cycle.revert import enter
+from reconciler.cycle.revert import enter, proof
 from reconciler.cycle.run import Run, begin, recover, save_state
 from reconciler.cycle.upkeep import ensure_way_back, tidy
 from reconciler.model.errors import Blocked, ExitCode, ReconcilerError, TargetUnreachable, UsageError
@@ -52,7 +52,7 @@ def rollback(ctx: TargetContext, *, to: str | None) -> PassResult:
             reason=reason,
             run=run.id,
         )
-        text = f"{leaving.release} was left by hand and is quarantined; {back} serves and is verified"
+        text = f"{leaving.release} was left by hand and is quarantined; {back} serves {proof(verification)}"
         return run.finish(tidy(ctx, state, kept), exit_code=ExitCode.OK, result="rolled_back", reason=text)
     finally:
         lock.release()

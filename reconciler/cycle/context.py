@@ -43,6 +43,16 @@ class Interrupted(Exception):
     """A person wants the pass to end (Ctrl-C, SIGTERM)."""
 
 
+class Interruption(Protocol):
+    """Whether a person asked this target's pass to end, and it hasn't begun to go back yet."""
+
+    def __call__(self) -> bool:
+        """True from the request until `answered`."""
+
+    def answered(self) -> None:
+        """The pass goes back, which is what was asked for: from here on it isn't interrupted, and may wait again."""
+
+
 @dataclass(frozen=True, slots=True)
 class TargetContext:
     """One target, and the means to reach it. `gates` makes the gates for a release's services since a moment by
@@ -63,7 +73,7 @@ class TargetContext:
     mask: Masker
     records: RecordStore
     say: Callable[[str], None]
-    interrupted: Callable[[], bool]
+    interrupted: Interruption
     who: str
 
     @property

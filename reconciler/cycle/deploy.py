@@ -43,16 +43,18 @@ def deploy(
         _stage(ctx, state, desired, manifest, plan, observed)
     ctx.check_interrupt()
     state = remember(state, desired).model_copy(update={"open": run.opened(manifest.release)})
-    since = ctx.clock.now()
+    if plan.switches:
+        state = history.switched(state, entering=manifest.release, tag=manifest.tag, now=ctx.clock.now())
+    # What a dead pass began is judged from its switch on, not from where this one took over.
+    since = ctx.clock.now() if heals else state.releases[manifest.release].switched_at
     try:
         state, verification = _switched_and_verified(run, state, manifest, plan, since)
     except Interrupted:
-        run.verdict = "interrupted"
-        ctx.say("interrupted: going back")
-        return revert(run, state, manifest, reason="interrupted by a person after the switch", blame=False)
+        return _interrupted(run, state, manifest, heals=heals)
     except StartFailed as failure:
         run.verdict = VerdictKind.NO_GO.value
-        return _breached(run, state, manifest, str(failure), heals=heals)
+        blamed = failure.container.id if failure.container else None
+        return _breached(run, state, manifest, str(failure), heals=heals, container=blamed)
     run.measurements += verification.measurements
     run.changes = _changes(ctx, run.leaving, desired)
     return _concluded(run, state, manifest, verification.verdict, heals=heals)
@@ -83,7 +85,6 @@ def _switched_and_verified(
     try:
         with run.timed("switch"):
             if plan.switches:
-                state = history.switched(state, entering=manifest.release, tag=manifest.tag, now=ctx.clock.now())
                 ctx.say(f"switching to {manifest.release}")
                 ctx.host.switch(state, manifest.release)
             else:
@@ -120,6 +121,16 @@ def _concluded(run: Run, state: TargetState, manifest: Manifest, verdict: Verdic
             state = history.concluded(state, history.Outcome.VERIFIED, release=release, now=ctx.clock.now())
             reason = f"{release} is live and verified"
             return run.finish(tidy(ctx, state, manifest), exit_code=ExitCode.OK, result="deployed", reason=reason)
+
+
+def _interrupted(run: Run, state: TargetState, manifest: Manifest, *, heals: bool) -> PassResult:
+    """A person wants the pass to end. A switch is undone; a repair has nothing to undo, and the next pass goes on."""
+    run.verdict = "interrupted"
+    if heals:
+        text = f"interrupted by a person while {manifest.release} was put back; the next pass goes on"
+        return run.finish(state, exit_code=ExitCode.ERROR, result="failed", reason=text)
+    run.ctx.say("interrupted: going back")
+    return revert(run, state, manifest, reason="interrupted by a person after the switch", blame=False)
 
 
 def _breached(

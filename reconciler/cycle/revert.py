@@ -40,7 +40,7 @@ def revert(
     if blame:
         run.quarantined = manifest.release
     if back is None:
-        return _stopped(run, state, manifest, reason)
+        return _stopped(run, state, manifest, reason, blame=blame)
     ctx.say(f"going back to {back}")
     try:
         with run.timed("revert"):
@@ -54,10 +54,8 @@ def revert(
         return _failed(run, state, manifest, reason, back, verification.verdict.reason)
     state = _concluded(state, manifest, reason, run, blame=blame)
     where = f"; evidence on the target: {run.evidence}" if run.evidence else ""
-    what = "and is quarantined" if blame else "and was left"
-    text = f"{manifest.release} breached ({reason}) {what}; {back} serves again and is verified{where}"
-    if not blame:
-        text = f"{reason}: {back} serves again and is verified"
+    serves = f"{back} serves again {proof(verification)}"
+    text = f"{manifest.release} breached ({reason}) and is quarantined; {serves}{where}" if blame else f"{reason}: {serves}"
     return run.finish(tidy(ctx, state, kept), exit_code=ExitCode.REVERTED, result="reverted", reason=text)
 
 
@@ -66,9 +64,10 @@ def enter(
 ) -> tuple[TargetState, Manifest, Verification]:
     """Switches to a retained release, brings it up and verifies it; the quarantine is on record before the switch.
 
-    Raises RevertFailed where the release is not whole, StartFailed where it doesn't come up, TargetUnreachable.
+    Nothing interrupts it but the process's end. Raises RevertFailed where the release is not whole, StartFailed where it doesn't come up, TargetUnreachable.
     """
     ctx = run.ctx
+    ctx.interrupted.answered()
     bundle = ctx.host.read_release(back)
     if bundle is None:
         raise RevertFailed(f"releases/{back} is not whole on the target")
@@ -94,6 +93,13 @@ def enter(
     return state, bundle.manifest, verify(ctx, bundle.manifest, since=now)
 
 
+def proof(verification: Verification) -> str:
+    """How sure it is that a way back is healthy: no measurement is not a pass (P4)."""
+    if verification.verdict.kind is VerdictKind.GO:
+        return "and is verified"
+    return f"and couldn't be measured ({verification.verdict.reason})"
+
+
 def _concluded(state: TargetState, manifest: Manifest, reason: str, run: Run, *, blame: bool) -> TargetState:
     now = run.ctx.clock.now()
     if not blame:
@@ -104,13 +110,16 @@ def _concluded(state: TargetState, manifest: Manifest, reason: str, run: Run, *,
     )
 
 
-def _stopped(run: Run, state: TargetState, manifest: Manifest, reason: str) -> PassResult:
+def _stopped(run: Run, state: TargetState, manifest: Manifest, reason: str, *, blame: bool) -> PassResult:
     """A first release that breached: stopped, quarantined, reported. Nothing is deleted."""
     ctx = run.ctx
     for container in ctx.engine.containers(ctx.project, details=False):
         if container.service in manifest.services and not container.one_off and container.digest is not None:
             ctx.engine.stop(container.id)
-    run.quarantined = manifest.release
+    if not blame:
+        state = state.model_copy(update={"phase": Phase.FAILED, "since": ctx.clock.now(), "stabilization": None})
+        text = f"{reason}: {manifest.release} was stopped, because there is nothing to go back to; the next pass tries it"
+        return run.finish(state, exit_code=ExitCode.REVERTED, result="reverted", reason=text)
     state = history.concluded(
         state,
         history.Outcome.NOTHING_TO_REVERT_TO,

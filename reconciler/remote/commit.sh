@@ -16,7 +16,9 @@ aside() {
 put "$own/state.json" 0600
 if [ "$good" != - ]; then
     point "releases/$good" "$dir/last_good"
-    printf '%s\n' "$good_tag" | put "$dir/last_good_tag" 0444
+    if [ "$(cat "$dir/last_good_tag" 2>/dev/null || true)" != "$good_tag" ]; then
+        printf '%s\n' "$good_tag" | put "$dir/last_good_tag" 0444
+    fi
 fi
 if [ "$current" != - ]; then
     [ -d "$dir/releases/$current" ] || die 70 "releases/$current is gone"

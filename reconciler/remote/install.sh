@@ -4,7 +4,7 @@ release=$2
 shift 2
 incoming=$own/staging/install
 mkdir -p "$incoming" "$own/files" "$dir/releases"
-trap 'rm -rf "$incoming"' EXIT
+trap 'rm -rf "$own/staging"' EXIT
 umask 077
 tar -xpf - -C "$incoming" || die 70 "could not write the release: $(df -Ph "$dir" | tail -n 1)"
 for stored in "$incoming"/files/*; do

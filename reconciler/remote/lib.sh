@@ -48,8 +48,9 @@ put() {
     mv -f "$1.new" "$1"
 }
 
-# Points the link $2 at $1 by one rename: a reader sees the old target or the new one.
+# Points the link $2 at $1 by one rename: a reader sees the old target or the new one. One that points there stays.
 point() {
+    if [ "$(readlink "$2" || true)" = "$1" ]; then return 0; fi
     rm -f "$own/link.new"
     ln -s "$1" "$own/link.new"
     mv -fT "$own/link.new" "$2"

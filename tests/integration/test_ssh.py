@@ -13,6 +13,7 @@ import tarfile
 import threading
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -446,3 +447,30 @@ def test_a_local_target_never_imports_paramiko() -> None:
     )
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=60)
     assert (done.stdout, done.returncode) == ("[]\n", 0), done.stderr
+
+
+@pytest.mark.parametrize("module", ["ssh", "connection", "streamlocal"])
+def test_paramiko_comes_without_invoke(module: str) -> None:
+    """A third of its import time, for a feature that we refuse."""
+    script = f"import sys, reconciler.adapters.transport.{module}; print('invoke' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=60)
+    assert done.stdout == "False\n", done.stderr
+
+
+@pytest.mark.engine
+def test_calls_on_a_lost_connection_are_unreachable_also_over_a_kept_stream(tmp_path: Path) -> None:
+    with ssh_server(tmp_path) as server, opened(settings(server)) as transport:
+        client = api_client(transport)
+        client.containers(all=True)
+        server.cut_connections()
+        for _ in range(2):
+            with pytest.raises(TargetUnreachable), engine_errors("prod"):
+                client.containers(all=True)
+
+
+@pytest.mark.engine
+def test_many_threads_share_one_client(to_engine: Transport, capfd: pytest.CaptureFixture[str]) -> None:
+    client = api_client(to_engine)
+    with ThreadPoolExecutor(16) as pool:
+        assert all(isinstance(listed, list) for listed in pool.map(lambda _: client.containers(all=True), range(64)))
+    assert capfd.readouterr().err == ""

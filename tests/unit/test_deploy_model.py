@@ -354,6 +354,13 @@ def test_two_targets_never_share_a_directory_or_a_project(tmp_path: Path) -> Non
     assert set(_load(tmp_path, MINIMAL + second).targets) == {"prod", "second"}
 
 
+def test_a_targets_name_is_checked_at_its_own_line(tmp_path: Path) -> None:
+    assert _errors(tmp_path, MINIMAL.replace("  prod:", "  the prod:")) == [
+        'deploy.yaml:6: targets.the prod: should be a name, not "the prod"; '
+        "letters, digits, `.`, `-` and `_`, at most 63, the first a letter or a digit"
+    ]
+
+
 def test_a_target_named_like_a_key_is_no_confusion(tmp_path: Path) -> None:
     text = MINIMAL.replace("  prod:", "  host:") + "    hots: 1\n"
 

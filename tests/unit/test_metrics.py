@@ -111,7 +111,9 @@ def test_targets_that_were_not_visited_stay(tmp_path: Path) -> None:
     assert value(path, "reconciles_total", result="converged") == 2
 
 
-FOREIGN = '# TYPE reconciler_deploys_total counter\nreconciler_deploys_total{app="observer",target="prod",result="verified"} 5\n'
+FOREIGN = """# TYPE reconciler_deploys_total counter
+reconciler_deploys_total{app="observer",target="prod",result="verified"} 5
+"""
 
 
 @pytest.mark.parametrize("before", ["", FOREIGN, HEADER + "broken{ 1\n", HEADER + 'a{b="c"} x\n'])

@@ -223,10 +223,26 @@ def test_a_link_to_what_is_not_sent_is_refused(desk: Desk, bare_desk: Desk, targ
 def test_a_tracked_directory_replaced_by_a_link_is_refused(desk: Desk, tmp_path: Path) -> None:
     desk.write("app/config/a.conf")
     desk.commit()
+    desk.write(".gitignore", "config\n")
     (desk.top / "app/config").rename(tmp_path / "elsewhere")
     (desk.top / "app/config").symlink_to(tmp_path / "elsewhere")
 
-    assert desk.error().startswith("deploy.yaml:4: compose: `app/config` is a symbolic link")
+    assert desk.error() == (
+        "deploy.yaml:4: compose: `app/config` is a symbolic link where git has a directory; put the directory back"
+    )
+
+
+def test_a_link_that_the_checkout_holds_as_text_is_refused(desk: Desk) -> None:
+    """As on Windows without developer mode: its content is the name that it leads to."""
+    link = desk.write("app/link", "compose.yaml")
+    blob = git(["hash-object", "-w", "app/link"], desk.top).decode().strip()
+    desk.git("update-index", "--add", "--cacheinfo", f"120000,{blob},app/link")
+
+    assert not link.is_symlink()
+    assert desk.error() == (
+        "deploy.yaml:4: compose: `app/link` is a symbolic link that this checkout holds as text; "
+        "git config core.symlinks true"
+    )
 
 
 @posix_only
@@ -356,7 +372,10 @@ def test_too_much_is_refused_before_it_is_read(desk: Desk, bare_desk: Desk, monk
 
         (each.top / "app/c").unlink()
         with (each.top / "app/a").open("wb") as large:
-            large.truncate(65 * 2**20)
+            large.truncate(40 * 2**20)
+        assert len(each.read().files) == 3
+        with (each.top / "app/b").open("wb") as large:
+            large.truncate(30 * 2**20)
         assert each.error() == f"deploy.yaml:4: compose: `app` holds more than 64 MiB; {hint}"
 
 
@@ -445,6 +464,14 @@ def test_unusual_names_are_read_as_they_are(desk: Desk) -> None:
         desk.write(f"app/{name}")
 
     assert desk.paths() == sorted([*names, "compose.yaml"])
+
+
+@posix_only
+def test_a_directory_named_like_a_pattern_is_a_directory(desk: Desk) -> None:
+    desk.declare("compose: ':(top)*/compose.yaml'")
+    desk.write(":(top)*/compose.yaml")
+
+    assert desk.paths() == ["compose.yaml"]
 
 
 def test_without_the_git_program_a_repository_is_refused_and_a_directory_read(

@@ -166,6 +166,8 @@ def test_a_bad_document_gets_one_clear_line(content: bytes, line: str) -> None:
 def test_a_document_may_be_as_deep_and_as_large_as_the_limits() -> None:
     deep = b"a: " + b"[" * (DEEPEST - 1) + b"]" * (DEEPEST - 1)
     assert parse_yaml(deep, "f").data["a"]
+    with pytest.raises(DesiredStateError, match=f"more than {DEEPEST} levels"):
+        parse_yaml(deep.replace(b"[]", b"[[]]"), "f")
 
     wide = b"a: [" + b",".join([b"x"] * (MOST_NODES - 2)) + b"]"
     assert len(parse_yaml(wide, "f").data["a"]) == MOST_NODES - 2

@@ -1,7 +1,7 @@
 """The one place that imports the docker library.
 
-`docker` imports paramiko for its own `ssh://`, which we don't use (our SSH connection carries the API): 0.16 s of a
-cold start. It treats that adapter as optional, so it is kept out while the library is imported.
+`docker` imports paramiko for its own `ssh://`, which we don't use (our SSH connection carries the API): 100 of
+200 ms of import time (measured). It treats that adapter as optional, so it is kept out while the library is imported.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """From nothing to the engine's first answer, and from then on: our transports beside the docker library's own ssh://.
 
-    python -m bench.transport [runs]
+    python -m bench.bench_transport [runs]
 
 Starts an sshd of its own on loopback and prints Markdown rows: medians in milliseconds over `runs` (20).
 """
