@@ -68,6 +68,7 @@ def switched(state: TargetState, *, entering: str, tag: str, now: datetime) -> T
     """The state with `entering` at `current`: written together with the switch, before Compose runs.
 
     A release that is switched to again keeps what it proved; the release that it replaces becomes the previous one.
+    There is no phase until the pass is concluded: what the last release had come to says nothing of this one (P4).
     """
     past = state.releases.get(entering)
     known = past.model_copy(update={"switched_at": now}) if past else Past(tag=tag, switched_at=now)
@@ -76,8 +77,10 @@ def switched(state: TargetState, *, entering: str, tag: str, now: datetime) -> T
         update={
             "serving": entering,
             "previous": previous,
+            "phase": None,
+            "since": now,
+            "stabilization": None,
             "releases": {**state.releases, entering: known},
-            "accepted": state.accepted,
         }
     )
 

@@ -17,7 +17,7 @@ from reconciler.cycle.run import Run, begin, save_state
 from reconciler.cycle.upkeep import ensure_images, ensure_room, ensure_way_back, tidy
 from reconciler.cycle.verify import Verification, verify
 from reconciler.cycle.watch import StartFailed, settle
-from reconciler.model.errors import ExitCode
+from reconciler.model.errors import ExitCode, ReconcilerError, TargetUnreachable
 from reconciler.model.measure import Verdict, VerdictKind
 from reconciler.model.observed import HostView, Observed
 from reconciler.model.plan import Plan, Up
@@ -36,25 +36,29 @@ def deploy(
     Everything before the switch only adds; its failure leaves the running app as it was. Raises TargetUnreachable when
     the connection is lost: then the target's journal tells the next pass what was going on.
     """
-    heals = not plan.switches and _standing(state, manifest.release) is not Standing.UNVERIFIED
+    heals = not plan.switches and not is_unproven(state, manifest.release)
     run = begin(ctx, RecordKind.HEAL if heals else RecordKind.DEPLOY, state, tag=manifest.tag, manifest=manifest)
     run.plan = plan
     with run.timed("stage"):
         _stage(ctx, state, desired, manifest, plan, observed)
     ctx.check_interrupt()
     state = remember(state, desired).model_copy(update={"open": run.opened(manifest.release)})
-    if plan.switches:
-        state = history.switched(state, entering=manifest.release, tag=manifest.tag, now=ctx.clock.now())
-    # What a dead pass began is judged from its switch on, not from where this one took over.
-    since = ctx.clock.now() if heals else state.releases[manifest.release].switched_at
+    since = _judged_since(ctx, state, manifest.release, heals=heals)
+    if plan.switches or state.serving != manifest.release:
+        since = ctx.clock.now()
+        state = history.switched(state, entering=manifest.release, tag=manifest.tag, now=since)
     try:
         state, verification = _switched_and_verified(run, state, manifest, plan, since)
     except Interrupted:
-        return _interrupted(run, state, manifest, heals=heals)
+        return _given_up(run, state, manifest, verdict="interrupted", why="interrupted by a person", heals=heals)
     except StartFailed as failure:
         run.verdict = VerdictKind.NO_GO.value
         blamed = failure.container.id if failure.container else None
         return _breached(run, state, manifest, str(failure), heals=heals, container=blamed)
+    except TargetUnreachable:
+        raise
+    except ReconcilerError as error:
+        return _given_up(run, state, manifest, verdict="failed", why=f"the pass failed: {error}", heals=heals)
     run.measurements += verification.measurements
     run.changes = _changes(ctx, run.leaving, desired)
     return _concluded(run, state, manifest, verification.verdict, heals=heals)
@@ -123,14 +127,16 @@ def _concluded(run: Run, state: TargetState, manifest: Manifest, verdict: Verdic
             return run.finish(tidy(ctx, state, manifest), exit_code=ExitCode.OK, result="deployed", reason=reason)
 
 
-def _interrupted(run: Run, state: TargetState, manifest: Manifest, *, heals: bool) -> PassResult:
-    """A person wants the pass to end. A switch is undone; a repair has nothing to undo, and the next pass goes on."""
-    run.verdict = "interrupted"
+def _given_up(
+    run: Run, state: TargetState, manifest: Manifest, *, verdict: str, why: str, heals: bool
+) -> PassResult:
+    """The pass ends early, and not for the release's fault. A switch is undone; a repair has nothing to undo."""
+    run.verdict = verdict
     if heals:
-        text = f"interrupted by a person while {manifest.release} was put back; the next pass goes on"
+        text = f"{why} while {manifest.release} was put back; the next pass goes on"
         return run.finish(state, exit_code=ExitCode.ERROR, result="failed", reason=text)
-    run.ctx.say("interrupted: going back")
-    return revert(run, state, manifest, reason="interrupted by a person after the switch", blame=False)
+    run.ctx.say(f"{why}: going back")
+    return revert(run, state, manifest, reason=f"{why} after the switch", blame=False)
 
 
 def _breached(
@@ -163,9 +169,16 @@ def with_completed(ctx: TargetContext, state: TargetState, manifest: Manifest) -
     return state.model_copy(update={"completed": {**state.completed, **done}, "accepted": accepted})
 
 
-def _standing(state: TargetState, release: str) -> Standing:
+def is_unproven(state: TargetState, release: str) -> bool:
+    """Whether nobody knows yet how `release` is since it was switched to: a pass died before its window was over."""
     past = state.releases.get(release)
-    return past.standing if past else Standing.UNVERIFIED
+    return state.phase is None or state.serving != release or past is None or past.standing is Standing.UNVERIFIED
+
+
+def _judged_since(ctx: TargetContext, state: TargetState, release: str, *, heals: bool) -> datetime:
+    """What a dead pass began is judged from its switch on; a repair, and what was stopped and tried again, from now."""
+    past = state.releases.get(release)
+    return ctx.clock.now() if heals or past is None or state.phase is not None else past.switched_at
 
 
 def _changes(ctx: TargetContext, leaving: str | None, desired: Desired) -> tuple[str, ...]:

@@ -125,7 +125,9 @@ class World:
 
     def reconcile(self, expected: int = 0) -> Completed:
         """One pass, with the exit code that it has to have."""
+        import time; t=time.time()
         done = self.repo.reconcile("--once")
+        print("PASS", time.time()-t, done.stdout, done.stderr)
         assert done.returncode == expected, f"exit {done.returncode}:\n{done.stdout}\n{done.stderr}"
         return done
 

@@ -143,6 +143,18 @@ def test_a_loaded_file_can_be_written_and_read_again(tmp_path: Path) -> None:
     assert Deploy.model_validate(deploy.model_dump(mode="json", by_alias=True)) == deploy
 
 
+def test_gates_of_later_versions_have_their_models_already() -> None:
+    metric = {"name": "errors", "prometheus": "http://127.0.0.1:9090", "query": "up", "max": 0.05}
+    scenario = {"name": "rotate", "service": "observer", "run": ["/scenarios/capture", ""]}
+    gates = Gates.model_validate({"metrics": [metric], "scenarios": [scenario]})
+
+    assert (gates.metrics[0].max, gates.metrics[0].on_no_data) == (0.05, "hold")
+    assert (gates.scenarios[0].run, gates.scenarios[0].timeout) == (("/scenarios/capture", ""), 60.0)
+    del metric["max"]
+    with pytest.raises(ValidationError, match="needs `max`, `min` or both"):
+        Gates.model_validate({"metrics": [metric]})
+
+
 def test_nothing_of_it_can_be_changed(tmp_path: Path) -> None:
     deploy = _load(tmp_path, MINIMAL)
 
