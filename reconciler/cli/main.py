@@ -75,17 +75,29 @@ def _dispatch(args: Namespace, holder: RedactorHolder, interrupt: Interrupt) -> 
             from reconciler.cli.status_command import show_status
 
             return show_status(desk, screen, _targets(args, desk), as_json=json_wanted)
+    metrics_file: Path | None = getattr(args, "metrics_file", None)
+    if metrics_file is not None and (metrics_file.is_dir() or not metrics_file.parent.is_dir()):
+        raise UsageError(f"--metrics-file {metrics_file}: not a file in a directory that exists")
     results = _run(args, desk)
     plans = args.command == "plan" or (args.once and args.dry_run)
     if json_wanted:
         print_json({"targets": [result_json(result) for result in results], "exit_code": int(_worst(results))})
     else:
         (show_plans if plans else show_results)(screen, results)
-    if (file := getattr(args, "metrics_file", None)) is not None:
-        from reconciler.cli.metrics import write_metrics
+    if metrics_file is None or _write_metrics(metrics_file, desk, results):
+        return _worst(results)
+    return worst([_worst(results), ExitCode.ERROR])
 
+
+def _write_metrics(file: Path, desk: Desk, results: Sequence[PassResult]) -> bool:
+    from reconciler.cli.metrics import write_metrics
+
+    try:
         write_metrics(file, desk.deploy, results)
-    return _worst(results)
+    except OSError as error:
+        print(f"reconcile: --metrics-file {file}: can't be written: {error.strerror}", file=sys.stderr)
+        return False
+    return True
 
 
 def _run(args: Namespace, desk: Desk) -> list[PassResult]:

@@ -11,6 +11,7 @@ from reconciler.core import history
 from reconciler.cycle.result import PassResult
 from reconciler.model.deploy import Deploy
 from reconciler.model.errors import ExitCode
+from reconciler.model.stored import Phase
 from reconciler.telemetry.metrics import PassSample, write_textfile
 
 _DEPLOYS = {"deployed": "verified", "held": "held", "reverted": "reverted", "revert_failed": "revert_failed"}
@@ -35,7 +36,7 @@ def _sample(deploy: Deploy, result: PassResult) -> PassSample:
     good = history.last_good(state) if state else None
     past = state.releases.get(good) if state and good else None
     proved = (past.stable_at or past.verified_at) if past else None
-    unknown = result.result == "unreachable"
+    unknown = state is None  # out of reach, locked, refused: nobody looked (P6)
     mutated = result.record is not None
     spent = result.durations
     return PassSample(
@@ -43,12 +44,12 @@ def _sample(deploy: Deploy, result: PassResult) -> PassSample:
         target=result.target,
         sync="unknown" if unknown else _SYNC.get(result.exit_code, "out_of_sync"),
         health="unknown" if unknown else _health(result),
-        phase=state.phase.value if state and state.phase else "",
+        phase=state.shown_phase.value if state and state.shown_phase else "",
         result=_RESULTS.get(result.result, result.result),
         last_reconcile_ts=time.time(),
         interval_s=deploy.drift.every,
         last_good_ts=proved.timestamp() if proved else None,
-        up=not unknown,
+        up=result.result != "unreachable",
         reconcile_s=spent.get("pass", 0.0),
         deploy_s=spent.get("pass") if mutated and result.result in _DEPLOYS else None,
         rollback_s=spent.get("revert"),
@@ -67,7 +68,7 @@ def _health(result: PassResult) -> str:
 
 def _rollbacks(result: PassResult) -> dict[tuple[str, str], int]:
     match result.result:
-        case "reverted":
+        case "reverted" if result.state and result.state.phase is Phase.ROLLED_BACK:
             return {("breach", "verified"): 1}
         case "revert_failed":
             return {("breach", "failed"): 1}

@@ -109,7 +109,7 @@ def result_json(result: PassResult) -> dict[str, Any]:
         "tag": result.tag,
         "release": result.release,
         "serving": result.serving,
-        "phase": state.phase.value if state and state.phase else None,
+        "phase": state.shown_phase.value if state and state.shown_phase else None,
         "quarantine": sorted(state.quarantine) if state else [],
         "steps": [
             {"kind": type(step).__name__.lower(), "text": step_line(step)} for step in (result.plan.steps if result.plan else ())

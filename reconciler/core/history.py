@@ -54,6 +54,12 @@ def way_back(state: TargetState, *, leaving: str, before: str | None) -> str | N
     return last_good(state, besides=leaving)
 
 
+def is_unproven(state: TargetState, release: str) -> bool:
+    """Whether nobody knows how `release` is since it was switched to: a pass died before its window was over."""
+    past = state.releases.get(release)
+    return state.phase is None or state.serving != release or past is None or past.standing is Standing.UNVERIFIED
+
+
 def protected(state: TargetState) -> frozenset[str]:
     """Releases whose files and images must stay: current, the way back of it, last good."""
     names = {state.serving, last_good(state)}

@@ -8,6 +8,7 @@ is content-addressed, what only a build needs is gone, and our labels are in the
 from __future__ import annotations
 
 import copy
+import posixpath
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import PurePosixPath
@@ -21,9 +22,9 @@ from reconciler.model.release import ManagedFile, Rendering
 from reconciler.model.sources import SourceTree
 from reconciler.model.stored import ServiceFacts
 
-NOT_OF_A_CONTAINER = ("build", "depends_on", "deploy", "develop", "profiles", "pull_policy", "scale")
-"""Keys that don't change what a container is made from: Compose's own config hash leaves most of them out, too.
-`deploy` is judged by its `resources` and `restart_policy` alone."""
+NOT_OF_A_CONTAINER = ("build", "depends_on", "develop", "profiles", "pull_policy", "scale")
+"""Keys that Compose's own config hash leaves out, too, with `deploy.replicas`: a change of them recreates nothing.
+Everything else is covered, whatever it does: else the next person's `up -d` would recreate what a pass left alone."""
 
 FILES = PurePosixPath(".reconciler/files")
 
@@ -78,8 +79,16 @@ def self_contained(
     for kind in ("configs", "secrets"):
         for name, definition in model.get(kind, {}).items():
             if "file" in definition:
-                definition["file"] = sources.managed(definition["file"], f"{kind[:-1]} {name}")
+                definition["file"] = sources.mounted(definition["file"], f"{kind[:-1]} {name}")
+    for definition in model.get("volumes", {}).values():
+        options = (definition or {}).get("driver_opts") or {}
+        if "device" in options:
+            options["device"] = sources.area(options["device"])
     for name, service in model["services"].items():
+        # A name without a value would be taken from the shell of whoever calls Compose next.
+        service["environment"] = {
+            key: value for key, value in (service.get("environment") or {}).items() if value is not None
+        }
         for volume in service.get("volumes") or ():
             if volume.get("type") == "bind":
                 volume["source"] = sources.mounted(volume["source"], f"service {name}")
@@ -115,8 +124,7 @@ def _digests(
     for name, shared in sharing_order(definitions):
         service = definitions[name]
         relevant = {key: value for key, value in service.items() if key not in NOT_OF_A_CONTAINER}
-        deploy = service.get("deploy") or {}
-        relevant["deploy"] = {key: deploy[key] for key in ("resources", "restart_policy") if key in deploy}
+        relevant["deploy"] = {key: value for key, value in (service.get("deploy") or {}).items() if key != "replicas"}
         referred = {
             kind: {
                 reference: _definition(model, kind, reference, env)
@@ -156,6 +164,7 @@ class _Sources:
 
     def __init__(self, rendering: Rendering, tree: SourceTree, place: Place) -> None:
         self._root = PurePosixPath(rendering.root)
+        self._private = PurePosixPath(rendering.private or rendering.root)
         self._project_dir = self._root / rendering.project_dir
         self._by_path = {file.path: file for file in tree.files}
         self._place = place
@@ -165,31 +174,42 @@ class _Sources:
         return tuple(self._managed[name] for name in sorted(self._managed))
 
     def mounted(self, source: str, whose: str) -> str:
-        """A bind mount's source: writable areas stay in `deploy_dir`, tracked files are stored by content."""
+        """A mount's source: writable areas stay in `deploy_dir`, tracked files are stored by content.
+
+        What lies elsewhere on the host stays as it is. Raises PreflightFailed for a path that leads out of the sources.
+        """
         path = PurePosixPath(source)
-        if not path.is_relative_to(self._root):
+        if not path.is_relative_to(self._private):
             return source
+        placed = self.area(source)
+        return placed if placed != source else self._stored(path, whose)
+
+    def area(self, source: str) -> str:
+        """The place in `deploy_dir` of a path in a writable area; any other path as it is."""
+        path = PurePosixPath(source)
         if path.is_relative_to(self._project_dir):
             relative = path.relative_to(self._project_dir)
             if any(relative.is_relative_to(area) for area in self._place.writable):
                 return str(self._place.deploy_dir / relative)
-        return self.managed(source, whose)
+        return source
 
-    def managed(self, source: str, whose: str) -> str:
-        path = PurePosixPath(source)
+    def _stored(self, path: PurePosixPath, whose: str) -> str:
+        shown = posixpath.relpath(path, self._project_dir)
         if not path.is_relative_to(self._root):
-            return source
-        relative = path.relative_to(self._root)
-        entries = self._entries(relative)
+            raise PreflightFailed(
+                f"{whose} mounts {shown}, which lies outside of the Compose files' directory: only that is sent; move it"
+                " in there, or name it by its absolute path on the target"
+            )
+        entries = self._entries(path.relative_to(self._root))
         if not entries:
-            shown = path.relative_to(self._project_dir) if path.is_relative_to(self._project_dir) else relative
             raise PreflightFailed(
                 f"{whose} mounts ./{shown}, which is neither a writable area nor a file that git has: add it to"
                 " writable: in deploy.yaml, commit it, or use a named volume (a secret: `environment:` instead of `file:`)"
             )
-        sha = digest.tree(entries)
-        self._managed[sha] = ManagedFile(sha256=sha, name=relative.name, entries=entries)
-        return str(self._place.deploy_dir / FILES / sha / relative.name)
+        # The name is part of what is digested: two files of one content may have two names.
+        sha = digest.tree([(posixpath.join(path.name, below), mode, data) for below, mode, data in entries])
+        self._managed[sha] = ManagedFile(sha256=sha, name=path.name, entries=entries)
+        return str(self._place.deploy_dir / FILES / sha / path.name)
 
     def _entries(self, relative: PurePosixPath) -> tuple[tuple[str, int, bytes], ...]:
         single = self._by_path.get(relative)
@@ -208,7 +228,7 @@ class _Sources:
         if self._root == self._place.deploy_dir:
             return
         for where, text in _strings(model, ""):
-            if str(self._root) in text:
+            if str(self._private) in text:
                 raise PreflightFailed(
                     f"{where}: this refers to a path of the sources in a way that a release can't carry;"
                     " mount it as a volume, config or secret"

@@ -18,7 +18,7 @@ from reconciler.cycle.context import TargetContext
 from reconciler.cycle.deploy import with_completed
 from reconciler.cycle.desired import compose_file
 from reconciler.cycle.result import PassResult
-from reconciler.cycle.run import begin
+from reconciler.cycle.run import begin, refuse_foreign
 from reconciler.cycle.upkeep import ensure_room, tidy
 from reconciler.cycle.verify import verify
 from reconciler.model.errors import ExitCode, NotOurs
@@ -37,17 +37,21 @@ def adopt(ctx: TargetContext) -> PassResult:
 
     What was on disk in the way is moved to `.reconciler/adopted/`, never deleted; a mounted file stays where it is.
     """
+    if ctx.host.observe().state is None:
+        _definitions(ctx, _containers(ctx))  # refused before anything is made in a directory of somebody else
     lock, view = ctx.host.lock(ctx.who, takeover=True)
     try:
-        if view.state is not None and view.state.serving:
-            return _already(ctx, view.state)
+        if view.state is not None:
+            refuse_foreign(ctx, view)
+            if view.state.serving:
+                return _already(ctx, view.state)
         return _adopt(ctx, view)
     finally:
         lock.release()
 
 
 def _adopt(ctx: TargetContext, view: HostView) -> PassResult:
-    containers = [c for c in ctx.engine.containers(ctx.project, details=True) if not c.one_off]
+    containers = _containers(ctx)
     rendering = _definitions(ctx, containers)
     key = view.key or ctx.host.observe().key
     if key is None:
@@ -75,6 +79,10 @@ def _adopt(ctx: TargetContext, view: HostView) -> PassResult:
     state = history.concluded(state, history.Outcome.HELD, release=manifest.release, now=ctx.clock.now())
     text = f"adopted {manifest.release} as it runs, and not verified: {verification.verdict.reason}"
     return run.finish(tidy(ctx, state, manifest), exit_code=ExitCode.HELD, result="held", reason=text)
+
+
+def _containers(ctx: TargetContext) -> list[ContainerFacts]:
+    return [container for container in ctx.engine.containers(ctx.project, details=True) if not container.one_off]
 
 
 def _definitions(ctx: TargetContext, containers: list[ContainerFacts]) -> Rendering:

@@ -62,7 +62,7 @@ def forget(ctx: TargetContext, release: str) -> PassResult:
     """Gives a broken way back up: quarantines it, so that nothing depends on it any more."""
     lock, view = ctx.host.lock(ctx.who)
     try:
-        state = recover(ctx, view.state or ctx.fresh_state())
+        state = recover(ctx, view)
         if release not in state.releases or release == state.serving:
             raise UsageError(f"{ctx.name}: {release} isn't a release that could be forgotten here")
         entry = Quarantine(
@@ -78,7 +78,7 @@ def retry(ctx: TargetContext) -> PassResult:
     """Lifts every quarantine of this app on the target; the next pass tries what the desired state asks for."""
     lock, view = ctx.host.lock(ctx.who)
     try:
-        state = recover(ctx, view.state or ctx.fresh_state())
+        state = recover(ctx, view)
         lifted = ", ".join(sorted(state.quarantine)) or "nothing was quarantined"
         if state.quarantine:
             state = history.retried(state, release=None)
@@ -91,7 +91,7 @@ def suspend(ctx: TargetContext, message: str) -> PassResult:
     """Freezes the target until `resume`, whoever runs a pass."""
     lock, view = ctx.host.lock(ctx.who)
     try:
-        state = recover(ctx, view.state or ctx.fresh_state())
+        state = recover(ctx, view)
         frozen = Suspension(at=ctx.clock.now(), by=ctx.who, message=ctx.mask.text(message))
         return _saved(ctx, state.model_copy(update={"suspended": frozen}), f"suspended: {message}")
     finally:
@@ -102,7 +102,7 @@ def resume(ctx: TargetContext) -> PassResult:
     """Ends a suspension."""
     lock, view = ctx.host.lock(ctx.who)
     try:
-        state = recover(ctx, view.state or ctx.fresh_state())
+        state = recover(ctx, view)
         text = "resumed" if state.suspended else "it wasn't suspended"
         return _saved(ctx, state.model_copy(update={"suspended": None}), text)
     finally:
@@ -110,9 +110,10 @@ def resume(ctx: TargetContext) -> PassResult:
 
 
 def _serving(ctx: TargetContext, view: HostView) -> tuple[TargetState, Manifest]:
-    if view.state is None or view.manifest is None:
+    state = recover(ctx, view)
+    if state.serving is None or view.manifest is None:
         raise Blocked(f"{ctx.name}: no release of {ctx.deploy.app} serves here, so there is nothing to leave")
-    return recover(ctx, view.state), view.manifest
+    return state, view.manifest
 
 
 def _choose(ctx: TargetContext, view: HostView, state: TargetState, leaving: Manifest, to: str | None) -> str:

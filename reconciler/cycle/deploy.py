@@ -22,7 +22,7 @@ from reconciler.model.measure import Verdict, VerdictKind
 from reconciler.model.observed import HostView, Observed
 from reconciler.model.plan import Plan, Up
 from reconciler.model.record import RecordKind
-from reconciler.model.stored import Manifest, Phase, Standing, TargetState
+from reconciler.model.stored import Manifest, Phase, TargetState
 
 MOST_COMPLETED = 50
 """Definitions of one one-shot that a target remembers as done."""
@@ -36,7 +36,7 @@ def deploy(
     Everything before the switch only adds; its failure leaves the running app as it was. Raises TargetUnreachable when
     the connection is lost: then the target's journal tells the next pass what was going on.
     """
-    heals = not plan.switches and not is_unproven(state, manifest.release)
+    heals = not plan.switches and not history.is_unproven(state, manifest.release)
     run = begin(ctx, RecordKind.HEAL if heals else RecordKind.DEPLOY, state, tag=manifest.tag, manifest=manifest)
     run.plan = plan
     with run.timed("stage"):
@@ -167,12 +167,6 @@ def with_completed(ctx: TargetContext, state: TargetState, manifest: Manifest) -
     }
     accepted = {name: digest for name, digest in state.accepted.items() if name in present}
     return state.model_copy(update={"completed": {**state.completed, **done}, "accepted": accepted})
-
-
-def is_unproven(state: TargetState, release: str) -> bool:
-    """Whether nobody knows yet how `release` is since it was switched to: a pass died before its window was over."""
-    past = state.releases.get(release)
-    return state.phase is None or state.serving != release or past is None or past.standing is Standing.UNVERIFIED
 
 
 def _judged_since(ctx: TargetContext, state: TargetState, release: str, *, heals: bool) -> datetime:

@@ -10,11 +10,11 @@ from reconciler.core.planner import make_plan
 from reconciler.cycle.context import TargetContext
 from reconciler.cycle.desired import Desired, remember, resolve
 from reconciler.cycle.result import PassResult
-from reconciler.cycle.run import recover, save_state
-from reconciler.model.errors import Blocked, ExitCode, NotOurs
+from reconciler.cycle.run import not_ours, recover, refuse_foreign, save_state
+from reconciler.model.errors import ExitCode, NotOurs
 from reconciler.model.observed import HostView, Observed
 from reconciler.model.plan import Plan
-from reconciler.model.stored import Manifest, Phase, Standing, TargetState
+from reconciler.model.stored import Manifest, Phase, TargetState
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,15 +67,14 @@ def preview(ctx: TargetContext) -> PassResult:
 def assess(ctx: TargetContext, view: HostView, state: TargetState, *, pull: bool) -> Assessment:
     """Observes, resolves the desired release and plans. Raises NotOurs for a project or directory of somebody else."""
     containers = ctx.engine.containers(ctx.project, details=True)
-    if view.foreign:
-        raise NotOurs(_not_ours(ctx, f"{ctx.target.deploy_dir} has {', '.join(view.foreign[:10])}"))
+    refuse_foreign(ctx, view)
     if view.state is None and (strangers := [c.name for c in containers if c.digest is None]):
-        raise NotOurs(_not_ours(ctx, f"the Compose project {ctx.project} has containers: {', '.join(strangers[:10])}"))
+        raise NotOurs(not_ours(ctx, f"the Compose project {ctx.project} has containers: {', '.join(strangers[:10])}"))
     # Before the first pass there is no key; a plan makes do with one of its own, and says no release id.
     key = view.key or os.urandom(32)
     desired = resolve(ctx, view, state, key=key, pull=pull)
     quarantined = desired.release in state.quarantine
-    manifest = view.manifest if quarantined else desired.manifest
+    manifest = _serving(ctx, view, state) if quarantined else desired.manifest
     observed = Observed(host=view, containers=containers)
     if manifest is None or (quarantined and state.phase is Phase.FAILED):
         return Assessment(state, desired, None, observed, Plan(None, ctx.deploy.tag, ()), quarantined)
@@ -87,9 +86,9 @@ def assess(ctx: TargetContext, view: HostView, state: TargetState, *, pull: bool
 
 
 def _reconcile(ctx: TargetContext, view: HostView) -> PassResult:
-    state = recover(ctx, view.state or ctx.fresh_state())
+    state = recover(ctx, view)
     if state.suspended:
-        raise Blocked(f"{ctx.name}: {_suspension_reason(state)}")
+        return _frozen(ctx, state)
     seen = assess(ctx, view, state, pull=True)
     if seen.manifest is None:
         return _blocked(ctx, seen, _quarantine_reason(state, seen.desired.release))
@@ -119,14 +118,19 @@ def _reconcile(ctx: TargetContext, view: HostView) -> PassResult:
     return result
 
 
+def _serving(ctx: TargetContext, view: HostView, state: TargetState) -> Manifest | None:
+    """What the state says that serves. The link may still say something else: a pass died between the two."""
+    if view.manifest is None or state.serving in {None, view.manifest.release}:
+        return view.manifest
+    bundle = ctx.host.read_release(str(state.serving))
+    return bundle.manifest if bundle else view.manifest
+
+
 def _needs_proof(state: TargetState, manifest: Manifest | None) -> bool:
     """Whether a pass died before its window was over: nobody knows yet how what serves is."""
     if state.phase is Phase.REVERTING:
         return True
-    if manifest is None or state.serving != manifest.release or state.phase is Phase.HELD:
-        return False
-    past = state.releases.get(manifest.release)
-    return past is None or past.standing is Standing.UNVERIFIED
+    return manifest is not None and state.phase is not Phase.HELD and history.is_unproven(state, manifest.release)
 
 
 def _changes(ctx: TargetContext, seen: Assessment) -> tuple[str, ...]:
@@ -170,6 +174,18 @@ def _blocked(ctx: TargetContext, seen: Assessment, message: str) -> PassResult:
     return _result(ctx, seen, exit_code=ExitCode.BLOCKED, result="blocked", message=message)
 
 
+def _frozen(ctx: TargetContext, state: TargetState) -> PassResult:
+    return PassResult(
+        target=ctx.name,
+        exit_code=ExitCode.BLOCKED,
+        result="blocked",
+        message=ctx.mask.text(_suspension_reason(state)),
+        tag=ctx.deploy.tag,
+        serving=state.serving,
+        state=state,
+    )
+
+
 def _quarantine_reason(state: TargetState, release: str) -> str:
     entry = state.quarantine[release]
     serves = f"{state.serving} serves" if state.serving and state.serving != release else "nothing serves"
@@ -184,10 +200,6 @@ def _suspension_reason(state: TargetState) -> str:
     if held is None:
         return "not suspended"
     return f"suspended by {held.by} since {held.at:%Y-%m-%d %H:%M:%S} UTC: {held.message}; `reconcile resume` ends it"
-
-
-def _not_ours(ctx: TargetContext, what: str) -> str:
-    return f"{ctx.name}: {what}, and no pass made that: `reconcile adopt` takes it over, or choose another place"
 
 
 def _in_sync_text(state: TargetState) -> str:

@@ -11,8 +11,9 @@ from reconciler.core import history
 from reconciler.core.account import plan_lines, recorded
 from reconciler.cycle.context import TargetContext
 from reconciler.cycle.result import PassResult
-from reconciler.model.errors import ExitCode
+from reconciler.model.errors import ExitCode, NotOurs
 from reconciler.model.measure import Measurement
+from reconciler.model.observed import HostView
 from reconciler.model.plan import Plan
 from reconciler.model.record import RecordKind, RunRecord
 from reconciler.model.stored import Manifest, OpenPass, TargetState
@@ -130,11 +131,25 @@ def save_state(ctx: TargetContext, state: TargetState) -> None:
     ctx.host.write_state(state, last_good=good, last_good_tag=state.releases[good].tag if good else None)
 
 
-def recover(ctx: TargetContext, state: TargetState) -> TargetState:
+def not_ours(ctx: TargetContext, what: str) -> str:
+    """The message for something of somebody else that is in the way."""
+    return f"{ctx.name}: {what}, and no pass made that: `reconcile adopt` takes it over, or choose another place"
+
+
+def refuse_foreign(ctx: TargetContext, view: HostView) -> None:
+    """Raises NotOurs for a directory of somebody else, or of another app."""
+    if view.foreign:
+        raise NotOurs(not_ours(ctx, f"{ctx.target.deploy_dir} has {', '.join(view.foreign[:10])}"))
+
+
+def recover(ctx: TargetContext, view: HostView) -> TargetState:
     """Writes the record that a dead pass could not, and closes its journal entry. The lock is ours, so it is dead.
 
     What it left half-done needs no undoing here: the pass that goes on from this state is level-triggered.
+    Raises NotOurs.
     """
+    refuse_foreign(ctx, view)
+    state = view.state or ctx.fresh_state()
     if state.open is None:
         return state
     dead = state.open
@@ -158,6 +173,7 @@ def recover(ctx: TargetContext, state: TargetState) -> TargetState:
             plan=dead.plan,
             verdict="interrupted",
             reason="The pass ended without a word; the next one found its journal and went on from there.",
+            quarantined=next((name for name, entry in state.quarantine.items() if entry.run == dead.run), None),
             exit_code=int(ExitCode.ERROR),
         )
         _, text = ctx.records.save(record)

@@ -24,17 +24,19 @@ def soak(ctx: TargetContext, state: TargetState, manifest: Manifest, observed: O
     if state.phase is Phase.HELD:
         return _held(ctx, state, manifest)
     past = state.releases[manifest.release]
-    taken = measure(ctx.gates(manifest.services, past.switched_at))
+    counted = state.stabilization or Stabilization()
+    began = ctx.clock.now()
+    taken = measure(ctx.gates(manifest.services, counted.looked_at or past.verified_at or past.switched_at))
     spec = ctx.deploy.stabilization
     after, verdict = absorb(
-        state.stabilization or Stabilization(),
+        counted,
         taken,
         now=ctx.clock.now(),
         period=spec.period,
         interval=spec.interval,
         breach_limit=spec.breach_limit,
     )
-    state = state.model_copy(update={"stabilization": after})
+    state = state.model_copy(update={"stabilization": after.model_copy(update={"looked_at": began})})
     match verdict:
         case GoingOn():
             save_state(ctx, state)

@@ -63,7 +63,6 @@ def status(ctx: TargetContext) -> Status:
     observed = Observed(host=view, containers=containers)
     sync, reason = _sync(ctx, observed, state)
     health, ailment = _health(view.manifest, observed)
-    phase = Phase.SUSPENDED if state.suspended else state.phase
     if state.suspended:
         reason = f"suspended by {state.suspended.by}: {state.suspended.message}"
     quarantine = tuple(
@@ -73,7 +72,7 @@ def status(ctx: TargetContext) -> Status:
         target=ctx.name,
         sync=sync,
         health=Health.PROGRESSING if state.open and health is Health.HEALTHY else health,
-        phase=phase,
+        phase=state.shown_phase,
         desired_tag=ctx.deploy.tag,
         serving=view.current,
         last_good=history.last_good(state),

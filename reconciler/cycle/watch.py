@@ -59,7 +59,12 @@ def settle(ctx: TargetContext, events: Events, services: Mapping[str, ServiceFac
         granted = max(granted, ctx.deploy.gates.window)
 
     def judged(containers: tuple[ContainerFacts, ...]) -> bool:
-        mine = [c for c in containers if c.service in services and not c.one_off]
+        # The failed run of another release's one-shot may still lie there, and says nothing of this one.
+        mine = [
+            c
+            for c in containers
+            if c.service in services and not c.one_off and c.digest in {None, services[c.service].digest}
+        ]
         return any(_has_failed(c) for c in mine) or all(_is_judged(c, services[c.service]) for c in mine)
 
     _until(ctx, events, judged, min(granted + SLACK, deadline))

@@ -14,13 +14,15 @@ class Rendering:
     """What the target's Compose made of the sources: its resolved model, with env values in it (secret).
 
     `root` is the directory that it was rendered in; every path below it is one of the sources. `project_dir` is the
-    directory of the first Compose file, in the sources.
+    directory of the first Compose file, in the sources. `private` is the temporary directory around `root`, empty where
+    there is none: a path in it, and not below `root`, led out of the sources (`../x`).
     """
 
     model: Mapping[str, Any] = field(repr=False)
     root: str
     project_dir: str
     compose_version: str = ""
+    private: str = ""
 
 
 @dataclass(frozen=True, slots=True)

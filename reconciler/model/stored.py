@@ -129,10 +129,15 @@ class Suspension(Stored):
 
 
 class Stabilization(Stored):
-    """Passing time counted so far (seconds) and the limits' counters since the release was verified."""
+    """Passing time counted so far (seconds) and the limits' counters since the release was verified.
+
+    `measured_at` is the last round if it passed, `looked_at` the last round whatever it said: what was seen then isn't
+    counted again.
+    """
 
     covered: float = 0.0
     measured_at: datetime | None = None
+    looked_at: datetime | None = None
     breaches: int = 0
     inconclusive: int = 0
     no_data: int = 0
@@ -177,3 +182,8 @@ class TargetState(Stored):
     sources: dict[str, str] = Field(default_factory=dict)
     """Keyed digest of sources → release id that they rendered to: spares rendering what is known."""
     open: OpenPass | None = None
+
+    @property
+    def shown_phase(self) -> Phase | None:
+        """The phase as people see it: a freeze covers whatever was there."""
+        return Phase.SUSPENDED if self.suspended else self.phase

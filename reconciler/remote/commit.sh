@@ -1,6 +1,6 @@
-# usage: commit.sh DEPLOY_DIR LAST_GOOD LAST_GOOD_TAG CURRENT   (state on standard input; "-" leaves a link alone)
+# usage: commit.sh DEPLOY_DIR BYTES LAST_GOOD LAST_GOOD_TAG CURRENT   (state on standard input; "-" leaves a link alone)
 # Writes the state, then moves the links: what a pass is about to do is on record before it does it.
-good=$2 good_tag=$3 current=$4
+size=$2 good=$3 good_tag=$4 current=$5
 
 # What a hand-made deployment left where ours goes, or what Compose would merge into it, is moved aside, never deleted.
 aside() {
@@ -13,11 +13,11 @@ aside() {
         mv "$dir/$name" "$place/"
     done
 }
-put "$own/state.json" 0600
+put "$own/state.json" 0600 "$size"
 if [ "$good" != - ]; then
     point "releases/$good" "$dir/last_good"
     if [ "$(cat "$dir/last_good_tag" 2>/dev/null || true)" != "$good_tag" ]; then
-        printf '%s\n' "$good_tag" | put "$dir/last_good_tag" 0444
+        printf '%s\n' "$good_tag" | put "$dir/last_good_tag" 0444 $((${#good_tag} + 1))
     fi
 fi
 if [ "$current" != - ]; then

@@ -6,7 +6,10 @@ incoming=$own/staging/install
 mkdir -p "$incoming" "$own/files" "$dir/releases"
 trap 'rm -rf "$own/staging"' EXIT
 umask 077
-tar -xpf - -C "$incoming" || die 70 "could not write the release: $(df -Ph "$dir" | tail -n 1)"
+if ! said=$(tar -xpf - -C "$incoming" 2>&1); then # it says one line for each file
+    die 70 "could not write the release: $(printf '%s\n' "$said" | head -n 1); nothing was changed. The disk:" \
+        "$(df -Ph "$dir" | tail -n 1)"
+fi
 for stored in "$incoming"/files/*; do
     [ -e "$stored" ] || continue
     name=${stored##*/}

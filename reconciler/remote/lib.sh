@@ -41,9 +41,11 @@ compose() {
         COMPOSE_ANSI=never COMPOSE_PROGRESS=plain $plugin "$@"
 }
 
-# Puts standard input at $1 with mode $2, in one step that a crash can't halve.
+# Puts standard input at $1 with mode $2, in one step that a crash can't halve. It has to be $3 bytes: a sender that
+# dies in the middle ends the input, too.
 put() {
     cat >"$1.new"
+    [ "$(wc -c <"$1.new")" -eq "$3" ] || die 70 "$1 did not arrive whole"
     chmod "$2" "$1.new"
     mv -f "$1.new" "$1"
 }

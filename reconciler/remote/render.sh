@@ -1,5 +1,6 @@
 # usage: render.sh DEPLOY_DIR PROJECT PROJECT_DIR COMPOSE_FILE...   (tar of the sources on standard input)
-# Prints the private directory that was used, then the resolved model as JSON. Removes the directory whatever happens.
+# Prints the private directory that was used, the directory of the sources in it, then the resolved model as JSON.
+# Removes the directory whatever happens.
 project=$2 project_dir=$3
 shift 3
 umask 077
@@ -9,13 +10,16 @@ trap 'rm -rf "$tmp"' EXIT
 trap 'exit 129' HUP
 trap 'exit 130' INT
 trap 'exit 143' TERM
-tar -xf - -C "$tmp"
-cd "$tmp/$project_dir"
-files=
-for file in "$@"; do
-    case $file in *[!A-Za-z0-9._/@+-]*) die 70 "the Compose file's name has a character that isn't supported: $file" ;; esac
-    files="$files -f $tmp/$file"
+# So deep that `../..` of a Compose file ends in nothing of ours, and not in a file that somebody else put into /tmp.
+root=$tmp/1/2/3/4/5/6/7/8/9/10/11/12
+mkdir -p "$root"
+tar -xf - -C "$root"
+cd "$root/$project_dir"
+count=$#
+while [ "$count" -gt 0 ]; do
+    set -- "$@" -f "$root/$1"
+    shift
+    count=$((count - 1))
 done
-printf '%s\n' "$tmp"
-# shellcheck disable=SC2086 # names were checked above
-compose -p "$project" --project-directory "$tmp/$project_dir" --env-file .env $files config --format json
+printf '%s\n%s\n' "$tmp" "$root"
+compose -p "$project" --project-directory "$root/$project_dir" --env-file .env "$@" config --format json

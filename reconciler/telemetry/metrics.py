@@ -45,7 +45,7 @@ _WORD = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PassSample:
     """What a pass over one target knows at its end. Times are Unix seconds, durations seconds; mappings hold what was
-    counted in this pass alone. The words are those of SYNC, HEALTH, PHASES, RESULTS and so on."""
+    counted in this pass alone. The words are those of SYNC, HEALTH, PHASES (empty: none yet), RESULTS and so on."""
 
     app: str
     target: str
@@ -170,7 +170,7 @@ def _count(state: dict[str, _Series], sample: PassSample) -> None:
 
 
 def _one_hot(series: _Series, at: tuple[str, str], words: tuple[str, ...], word: str) -> None:
-    if word not in words:
+    if word and word not in words:
         raise ValueError(f"no such state: {word!r}; one of {', '.join(words)}")
     for each in words:
         series[*at, each] = float(each == word)

@@ -88,7 +88,10 @@ def test_the_way_back_survives_prune_and_death_with_registry_and_git_gone(
         far.server.kill()
         far.server.start()
     await_true("the keepers run again by themselves", lambda: kept_by(far) == held)
-    await_true("the app, too", lambda: far.version() == B)
+    if power_cut:
+        await_true("the app, too", lambda: far.version() == B)
+    # else dockerd ended what had survived it, and what is `unless-stopped` counts as stopped by a person: the second
+    # prune takes the app's containers away, and all that is left of it are its keepers
     far.server.docker("system", "prune", "--all", "--force")
     assert {images.id(A), images.id(B)} <= far.images()
 

@@ -98,8 +98,8 @@ class TestRegistry:
             quick.edit({"image.credentials": None})
             refuses("no basic auth", "docker login")
             quick.edit({"image.credentials": by_env})
-            quick.release("20260101_999999")
-            refuses("20260101_999999", "is the tag pushed?", **right)
+            quick.release("20260101_235959")
+            refuses("20260101_235959", "is the tag pushed?", **right)
             # a plan looks, and neither pulls nor says that nothing is to be done
             quick.release(B)
             plan = quick.reconcile("plan")
@@ -217,7 +217,7 @@ class TestSsh:
             }.items():
                 with behaviour() as port:
                     quick.edit({"targets.demo.port": port})
-                    for command in (["--once"], ["plan"], ["rollback"]):
+                    for command in (["--once"],) if behaviour is silent else (["--once"], ["plan"], ["rollback"]):
                         began = time.monotonic()
                         refused(quick.reconcile(*command), 6, "demo", *words)
                         assert time.monotonic() - began < 15
@@ -249,7 +249,7 @@ class TestSsh:
             assert sshd.known_hosts.read_text() == "", "nobody accepts a key for us"
             sshd.known_hosts.write_text(right)
             quick.edit({"targets.demo.identity_file": str(other)})
-            refused(quick.reconcile("--once"), 1, "demo", sshd.user, fingerprint(other), "authorized_keys")
+            refused(quick.reconcile("--once"), 1, "demo", sshd.user, str(other), "authorized_keys")
             quick.edit({"targets.demo.identity_file": str(tmp_path / "nowhere")})
             refused(quick.reconcile("--once"), 1, "demo", str(tmp_path / "nowhere"))
         quick.edit({"targets.demo": over(project, sshd)})

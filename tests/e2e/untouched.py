@@ -58,7 +58,7 @@ def watching_processes(canary: str) -> Iterator[list[str]]:
     ended = threading.Event()
 
     def watch() -> None:
-        while not ended.is_set():
+        while not ended.wait(0.02):
             for entry in Path("/proc").glob("[0-9]*"):
                 for name in ("cmdline", "environ"):
                     with suppress(OSError):

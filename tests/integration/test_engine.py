@@ -523,6 +523,7 @@ class TestKeepers:
         assert keeper["State"]["Status"] == "running"
         assert keeper["State"].get("Health", {}).get("Status", "none") == "none"
         assert not [mount for mount in keeper["Mounts"] if mount["Type"] == "volume"]
+        assert {mount["Destination"] for mount in keeper["Mounts"]} >= {"/usr", "/bin"}  # the host's shell, not its own
         assert engine.containers(lab.project, details=False) == ()
 
     @pytest.mark.parametrize("how", ["merged", "empty", "no shell"])

@@ -10,7 +10,7 @@ import json
 import os
 import shutil
 import subprocess
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Mapping
 from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -21,7 +21,7 @@ import pytest
 from docker.models.containers import Container
 
 from tests.world.images import Images
-from tests.world.world import CHECKOUT, Completed, Project, Repo, new_project
+from tests.world.world import CHECKOUT, Completed, Project, Repo
 
 pytestmark = pytest.mark.engine
 
@@ -125,9 +125,7 @@ class World:
 
     def reconcile(self, expected: int = 0) -> Completed:
         """One pass, with the exit code that it has to have."""
-        import time; t=time.time()
         done = self.repo.reconcile("--once")
-        print("PASS", time.time()-t, done.stdout, done.stderr)
         assert done.returncode == expected, f"exit {done.returncode}:\n{done.stdout}\n{done.stderr}"
         return done
 
@@ -252,4 +250,369 @@ def self_contained(world: World) -> None:
     assert not staging.exists() or not any(staging.iterdir())
 
 
-CHECKS: dict[str, Any] = {}
+def check_include(world: World) -> None:
+    assert world.shell("database", "cat", "/etc/database.conf") == "max_connections = 10\n"
+    assert world.environment("database")["DATABASE_NAME"] == "app"
+    assert world.environment("cache")["SIZE"] == "large"
+    assert world.shell("cache", "cat", "/cache") == "evict lru\n"
+
+
+def check_extends(world: World) -> None:
+    assert world.environment("mixed").items() >= {"THREADS": "2", "QUEUE": "reports"}.items()
+    assert world.shell("worker", "cat", "/etc/worker.conf") == "threads = 2\n"
+
+
+def check_anchors(world: World) -> None:
+    labels = world.containers("two")[0].labels
+    assert labels["com.example.dollar"] == "5 $ and ${BRACES}"
+    assert labels["com.example.team"] == "storage"
+    assert world.environment("one").items() >= {"MODE": "base", "LEVEL": "debug"}.items()
+
+
+def check_env_files(world: World) -> None:
+    found = world.environment("app")
+    assert {key: value for key, value in found.items() if key not in {"PATH", "OBSERVER_TAG", "OBSERVER_FAULT"}} == {
+        **world.repo.env,
+        "TAG": "20260101_000001",
+        "PASSED_THROUGH": "passed",
+        "COMMON": "yes",
+        "EXPORTED": "1",
+        "SINGLE": 'a $HOME b "c" # d',
+        "DOUBLE": "line one\nline two $5 'x'",
+        "ESCAPED": "$plain",
+        "HASH": "a#b",
+        "TRAILING": "value",
+        "COLON": "a: b",
+        "EMPTY": "",
+        "JSON": '{"a": [1, 2, "$$"]}',
+        "REFERS": "yes-more",
+    }
+
+
+def check_configs_secrets(world: World) -> None:
+    assert world.shell("app", "cat", "/plain", "/etc/elsewhere.conf") == "plain\nelsewhere\n"
+    assert world.shell("app", "cat", "/etc/inline.conf") == "level = info\nprice = 5 $\n"
+    assert world.shell("app", "cat", "/run/secrets/certificate") == "not really a certificate\n"
+    assert world.shell("app", "cat", "/run/secrets/token") == TOKEN
+    assert world.shell("keeper-of-placed", "cat", "/run/secrets/placed") == "placed\n"
+
+
+def check_volumes_networks(world: World) -> None:
+    [app] = world.containers("app")
+    name = world.project.name
+    assert set(app.attrs["NetworkSettings"]["Networks"]) == {f"{name}_front", f"{name}_back", f"{name}-outside"}
+    sources = {mount["Destination"]: mount.get("Name") for mount in app.attrs["Mounts"]}
+    assert sources["/data"] == sources["/again"] == f"{name}_data"
+    assert sources["/named"] == f"{name}-a-name-of-its-own"
+    world.shell("app", "sh", "-c", "echo bound > /bound/bound")
+    assert (world.server / "state" / "bound").read_text() == "bound\n"
+
+
+def check_mounts(world: World) -> None:
+    assert world.shell("app", "cat", "/etc/app.conf", "/etc/all/app.conf") == "listen 80\n" * 2
+    assert world.shell("app", "cat", "/etc/twin-a.conf") == "the same in both\n"
+    assert world.shell("twin", "cat", "/etc/twin-b.conf") == "the same in both\n"
+    assert world.shell("app", "cat", "/etc/all/an odd näme.conf") == "odd\n"
+    assert world.shell("app", "cat", "/outside/file") == "of the host\n"
+    assert world.shell("app", "test", "-x", "/etc/all/scripts/run.sh") == ""
+    world.shell("app", "sh", "-c", "echo deep > /deeper/file")
+    assert (world.server / "state/deep/er/file").read_text() == "deep\n"
+    for file in (world.server / ".reconciler" / "files").rglob("*"):
+        assert file.is_dir() or not file.stat().st_mode & 0o222, file
+
+
+def check_overrides(world: World) -> None:
+    [app] = world.containers("app")
+    assert not app.attrs["HostConfig"]["PortBindings"]
+    assert world.environment("app")["MODE"] == "prod"
+    assert world.shell("app", "cat", "/etc/app.conf") == "prod\n"
+    assert {mount["Destination"]: mount["Source"] for mount in app.attrs["Mounts"]}["/state"] == str(
+        world.server / "state"
+    )
+
+
+def check_sharing(world: World) -> None:
+    ids = world.ids()
+    assert world.containers("client")[0].attrs["HostConfig"]["NetworkMode"] == f"container:{ids['-gateway-1']}"
+    observer = world.containers("observer")[0].attrs
+    assert observer["HostConfig"]["PidMode"] == f"container:{ids['-client-1']}"
+    assert [mount["Destination"] for mount in observer["Mounts"]] == ["/shared"]
+
+
+def check_dollars(world: World) -> None:
+    assert world.environment("app").items() >= {"ME": "you $ me", "PRICE": "5 $ or $$", "PATTERN": "^a$|\\d+$"}.items()
+    assert (world.server / "state" / "said").read_text() == "0 you $ me 1\n" or "you $ me" in (
+        world.server / "state" / "said"
+    ).read_text()
+    assert world.containers("app")[0].labels["com.example.rule"] == "Host(`${DOMAIN}`)"
+
+
+def check_odd_strings(world: World) -> None:
+    found = world.environment("app")
+    quoted = {
+        "OCTAL": "0o17",
+        "OLD_OCTAL": "017",
+        "YES": "yes",
+        "ON": "on",
+        "SEXAGESIMAL": "22:22",
+        "UNDERSCORE": "1_000",
+        "FLOAT": "3.10",
+        "EXPONENT": "1e3",
+        "BIG": "12345678901234567890",
+        "HEX": "0x1F",
+        "NULLISH": "null",
+        "TILDE": "~",
+        "DATE": "2026-01-22",
+        "MERGE": "<<",
+        "EQUALS": "=",
+        "EMOJI": "🚀 ünïcödé",
+        "DEL": "a\x7fb",
+        "NEL": "a\x85b",
+        "LINE_SEPARATOR": "a\u2028b",
+        "BOM": "\ufeffa",
+        "NON_CHARACTER": "\uffffa",
+        "TABS": "a\tb",
+        "LINES": "one\ntwo\n",
+        "SPACES": "  around  ",
+        "QUOTES": "'\"`\\",
+        "HTML": "<a href='x'>&amp;</a>",
+        "FROM_VALUES": ODD_VALUE,
+    }
+    assert {key: found[key] for key in quoted} == quoted
+    assert world.containers("app")[0].labels["com.example.del"] == "a\x7fb"
+    assert found["BARE_SEXAGESIMAL"] == "22:22"  # Compose reads YAML 1.2 here, and so does what it gets back
+
+
+def check_container_settings(world: World) -> None:
+    settings = world.containers("app")[0].attrs
+    assert settings["HostConfig"]["Sysctls"] == {"net.core.somaxconn": "1024"}
+    assert settings["HostConfig"]["NanoCpus"] == 500_000_000
+    assert settings["HostConfig"]["PortBindings"]["8080/tcp"] == [
+        {"HostIp": "127.0.0.1", "HostPort": str(world.project.port)}
+    ]
+    assert settings["Config"]["StopTimeout"] == 90
+    assert settings["Config"]["Healthcheck"] == {"Test": ["NONE"]}
+
+
+CHECKS: dict[str, Callable[[World], None]] = {
+    "anchors": check_anchors,
+    "include": check_include,
+    "extends": check_extends,
+    "env-files": check_env_files,
+    "configs-secrets": check_configs_secrets,
+    "volumes-networks": check_volumes_networks,
+    "mounts": check_mounts,
+    "overrides": check_overrides,
+    "sharing": check_sharing,
+    "dollars": check_dollars,
+    "odd-strings": check_odd_strings,
+    "container-settings": check_container_settings,
+}
+
+
+class TestChanges:
+    """What a commit changes is recreated, and nothing else."""
+
+    @of("configs-secrets")
+    def test_files_of_configs_and_secrets(self, world: World) -> None:
+        """A changed `configs: file:`, `secrets: file:`, inline content or secret value recreates its service alone."""
+        world.reconcile()
+        assert world.recreated_by(lambda: world.edit("plain.conf", "plain", "changed")) == {"app-1"}
+        assert world.shell("app", "cat", "/plain") == "changed\n"
+        assert world.recreated_by(lambda: world.edit("certificate.pem", "not really", "really")) == {"app-1"}
+        assert world.shell("app", "cat", "/run/secrets/certificate") == "really a certificate\n"
+        assert world.recreated_by(lambda: world.edit("compose.yaml", "price = 5", "price = 6")) == {"app-1"}
+        assert "price = 6" in world.shell("app", "cat", "/etc/inline.conf")
+        assert world.recreated_by(lambda: world.repo.set_env(API_TOKEN="another")) == {"app-1"}
+        assert world.shell("app", "cat", "/run/secrets/token") == "another"
+        ids = world.ids()
+        world.compose("up", "--detach")
+        assert world.ids() == ids
+
+    @of("mounts")
+    def test_mounted_files(self, world: World) -> None:
+        """A mounted file recreates those that mount it, itself or its directory; its mode counts, too."""
+        world.reconcile()
+        assert world.recreated_by(lambda: world.edit("twin-b.conf", "same", "other")) == {"twin-1"}
+        assert world.shell("twin", "cat", "/etc/twin-b.conf") == "the other in both\n"
+        assert world.shell("app", "cat", "/etc/twin-a.conf") == "the same in both\n"
+        assert world.recreated_by(lambda: world.edit("config/app.conf", "80", "81")) == {"app-1", "twin-1"}
+        assert world.recreated_by(lambda: world.repo.write("config/new", "")) == {"app-1", "twin-1"}
+        before = world.releases()
+        assert world.recreated_by(lambda: world.repo.write("README.md", "Not mounted by anything.")) == set()
+        assert world.releases() == before
+
+    @of("sharing")
+    def test_comments_and_values(self, world: World) -> None:
+        """A comment makes no release; a value recreates what consumes it, and what shares a namespace with that."""
+        world.reconcile()
+        before, records = world.releases(), world.repo.records()
+        assert world.recreated_by(lambda: world.edit("compose.yaml", "services:\n", "# Why not.\nservices:\n")) == set()
+        assert (world.releases(), world.repo.records()) == (before, records)
+        changed = world.recreated_by(lambda: world.repo.set_env(LEVEL="debug"))
+        assert changed == {"gateway-1", "client-1", "observer-1"}
+        check_sharing(world)
+        ids = world.ids()
+        world.compose("up", "--detach")
+        assert world.ids() == ids
+
+    @of("sharing")
+    def test_a_lost_peer_comes_back_with_those_that_shared_its_namespaces(self, world: World) -> None:
+        """A container in the network namespace of one that was removed has no network any more."""
+        world.reconcile()
+        world.containers("gateway")[0].remove(force=True)
+        world.reconcile()
+        check_sharing(world)
+        world.reconcile()
+        world.plan(0)
+
+    @of("scale")
+    def test_scale_and_order(self, world: World) -> None:
+        """Scale, depends_on and profiles recreate nothing; what Compose would recreate for, a pass does at once."""
+        world.reconcile()
+
+        def more() -> None:
+            world.edit("compose.yaml", "scale: 3", "scale: 4\n    depends_on: [workers]")
+            world.edit("compose.yaml", "replicas: 2", "replicas: 1")
+
+        assert world.recreated_by(more) == {"pool-4", "workers-2"}
+        changed = world.recreated_by(lambda: world.edit("compose.yaml", "of: the-service", "of: others"))
+        ids = world.ids()
+        world.compose("up", "--detach")
+        assert world.ids() == ids
+        assert changed == {"workers-1"}
+
+    @of("init-chain")
+    def test_one_shots(self, world: World) -> None:
+        """A one-shot runs again when it is defined otherwise, and for nothing else: not for a release, not when gone."""
+        world.reconcile()
+        ran = world.server / "state" / "ran"
+        world.edit("compose.yaml", 'command: [sleep, "600"]', 'command: [sleep, "601"]')
+        world.reconcile()
+        world.containers("init")[0].remove()
+        world.reconcile()
+        assert ran.read_text().split() == ["init", "migrate"]
+        world.edit("compose.yaml", "echo migrate", "echo again")
+        world.reconcile()
+        assert ran.read_text().split() == ["init", "migrate", "again"]
+        world.plan(0)
+
+    @of("volumes-networks")
+    def test_a_removed_service(self, world: World) -> None:
+        """Its containers go, its volumes stay; one that takes its port over can start."""
+        world.reconcile()
+        world.shell("app", "sh", "-c", "echo kept > /data/file")
+        text = (world.repo.path / "compose.yaml").read_text()
+        start, end = text.index("  app:"), text.index("  store:")
+        assert world.recreated_by(
+            lambda: world.repo.write("compose.yaml", text[:start] + text[end:]) and None
+        ) == {"app-1"}
+        with closing(docker.DockerClient.from_env()) as engine:
+            names = {volume.name for volume in engine.volumes.list()}
+        assert {f"{world.project.name}_data", f"{world.project.name}-a-name-of-its-own"} <= names
+        assert world.shell("store", "cat", "/data/file") == "kept\n"
+
+    @of("container-settings")
+    def test_a_renamed_service_takes_its_port_over(self, world: World) -> None:
+        """The old one goes before the new one comes: both can't publish one port."""
+        world.reconcile()
+        assert world.recreated_by(lambda: world.edit("compose.yaml", "  app:\n", "  renamed:\n")) == {"app-1", "renamed-1"}
+        world.plan(0)
+
+
+class TestStrangers:
+    """Containers of the project that no release explains."""
+
+    @of("profiles")
+    def test_they_are_reported_and_left_alone(self, world: World) -> None:
+        """By hand with the project's label, a one-off run, and a service of an inactive profile."""
+        world.reconcile()
+        name, image = world.project.name, world.containers("app")[0].attrs["Config"]["Image"]
+        with closing(docker.DockerClient.from_env()) as engine:
+            for number, labels in enumerate([{}, {"com.docker.compose.service": "app"}]):
+                engine.containers.run(
+                    image,
+                    ["sleep", "600"],
+                    detach=True,
+                    name=f"{name}-by-hand-{number}",
+                    labels={"com.docker.compose.project": name, **labels},
+                    stop_signal="SIGKILL",
+                )
+        world.compose("run", "--detach", "--name", f"{name}-one-off", "app", "sleep", "600")
+        source = world.repo.path
+        env = ["--env-file", str(source / ".env.server"), "--project-name", name]
+        images = {"IMAGE": world.repo.env["IMAGE"], "TAG": "20260101_000001"}
+        subprocess.run(
+            ["docker", "compose", *env, "--profile", "debug", "up", "--detach", "--no-deps", "debug"],
+            cwd=source,
+            env={**os.environ, **images},
+            check=True,
+            capture_output=True,
+        )
+        strangers = {f"{name}-by-hand-0", f"{name}-by-hand-1", f"{name}-one-off", f"{name}-debug-1"}
+        before, records = world.ids(), world.repo.records()
+        said = world.plan(0).stdout
+        for stranger in strangers:
+            assert f"{stranger} is" in said
+        world.reconcile()
+        assert world.ids() == before
+        assert world.repo.records() == records
+        world.edit("compose.yaml", '[sleep, "600"]', '[sleep, "601"]')
+        changed = world.recreated_by(lambda: None)
+        assert changed == {"app-1", "metrics-1"}
+        world.plan(0)
+        assert {str(container.name) for container in world.containers()} >= strangers
+
+
+SYNTAX = """
+services:
+  app:
+    image: ${IMAGE}:${TAG}
+    ports: ["127.0.0.1:${API_TOKEN}:80"]
+"""
+
+
+class TestHostile:
+    """What can't become a release costs nothing: exit 1, one clear line, the same containers."""
+
+    @pytest.mark.parametrize(
+        ("change", "said"),
+        [
+            (("volumes:", "volumes:\n      - ./untracked:/untracked"), "service app mounts ./untracked"),
+            (("volumes:", "volumes:\n      - ../beside:/beside"), "service app mounts ../beside, which lies outside"),
+            (("volumes:", "volumes:\n      - ./state/../../beside:/b"), "service app mounts ../beside"),
+            (("volumes:", "volumes:\n      - .:/all"), "service app mounts ./., which is neither"),
+            (("image: ${IMAGE}:${TAG}", "build: ."), "service app has no image:"),
+            (("services:", "include: [../outside/compose.yaml]\nservices:"), "../outside/compose.yaml"),
+            (("services:", "include: [/etc/hosts]\nservices:"), "/etc/hosts"),
+            (("me=", "$me="), "uses me, and no env value sets it"),
+            (("volumes:", "volumes: [${PWD}/data:/data]\n    expose: []\n    #"), "uses PWD, and no env value sets it"),
+            (("volumes:", 'ports: ["127.0.0.1:${API_TOKEN}:80"]\n    volumes:'), "Compose refuses the model"),
+            (("volumes:", "depends_on: [app]\n    volumes:"), "app -> app"),
+            (("volumes:", "volumns:"), "volumns"),
+            (("${IMAGE}:${TAG}", "${IMAGE}:29991231_000000"), ":29991231_000000 isn't on target"),
+            (("volumes:", "credential_spec: {file: ./compose.yaml}\n    volumes:"), "credential_spec"),
+        ],
+    )
+    @of("dollars")
+    def test_nothing_is_touched(self, world: World, change: tuple[str, str], said: str) -> None:
+        """The message says what to correct and holds no value; the plan says the same."""
+        world.reconcile()
+        before, records, releases = world.ids(), world.repo.records(), world.releases()
+        world.edit("compose.yaml", *change)
+        for command in (world.reconcile, world.plan):
+            done = command(1)
+            lines = [line for line in done.stderr.splitlines() if line.strip()]
+            assert len(lines) == 1, done.stderr
+            assert said in lines[0]
+            assert "reconciler." not in lines[0]
+            assert TOKEN not in done.stdout + done.stderr
+        assert (world.ids(), world.releases()) == (before, releases)
+        assert all(TOKEN not in record.read_text() for record in world.repo.records())
+        assert world.repo.records() == records
+
+
+def test_no_rendering_leaves_a_directory_behind() -> None:
+    """All tests above rendered, many of them something that Compose refused."""
+    mine = {path for path in Path("/tmp").glob("reconciler.*") if not any(path.iterdir())}
+    assert mine == set()

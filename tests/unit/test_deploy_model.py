@@ -165,6 +165,8 @@ def test_nothing_of_it_can_be_changed(tmp_path: Path) -> None:
 MISTAKES = [
     ("app: Observer", "app", 'should be a name, not "Observer"; lower-case letters, digits, `-` and `_`, at most 63, '
      "the first a letter or a digit"),
+    (f"app: {'x' * 64}", "app", f'should be a name, not "{"x" * 59}…"; lower-case letters, digits, `-` and `_`, '
+     "at most 63, the first a letter or a digit"),
     ("tag: 20260230_101500", "tag", 'should be a tag with a real date and time, not "20260230_101500"; '
      "form: YYYYMMDD_HHMMSS, such as `20260122_101500`"),
     ("tag: 20260122", "tag", 'should be a tag, not "20260122"; form: YYYYMMDD_HHMMSS, such as `20260122_101500`'),
@@ -173,6 +175,8 @@ MISTAKES = [
     ("compose: []", "compose", "is empty; it needs at least one entry"),
     ("compose:", "compose", "should be a list, not empty; write `[a, b]`, or one `- a` on each line"),
     ("compose: /etc/compose.yaml", "compose", 'should be a relative path, not "/etc/compose.yaml"; '
+     "it is read from the directory of deploy.yaml on"),
+    ("compose: 'C:/compose.yaml'", "compose", 'should be a relative path, not "C:/compose.yaml"; '
      "it is read from the directory of deploy.yaml on"),
     (r"compose: app\compose.yaml", "compose", r'should be a path with forward slashes, not "app\compose.yaml"; '
      "`a/b`, on Windows too"),
@@ -247,6 +251,7 @@ MISTAKES = [
     ("drift: {policy: heel}", "drift.policy", 'should be `heal` or `alert`, not "heel"'),
     ("records: {push: true}", "records.push",
      "isn't available in this version yet; leave it out or set it to `false`"),
+    ("records: {dir: .}", "records.dir", 'should be a path below its directory, not "."; without `..`'),
     ("records: {dir: ../records}", "records.dir",
      'should be a path below its directory, not "../records"; without `..`'),
     ("rollout: {canary: [prod]}", "rollout.canary", "isn't available in this version yet; leave it out"),

@@ -468,8 +468,8 @@ def test_unusual_names_are_read_as_they_are(desk: Desk) -> None:
 
 @posix_only
 def test_a_directory_named_like_a_pattern_is_a_directory(desk: Desk) -> None:
-    desk.declare("compose: ':(top)*/compose.yaml'")
-    desk.write(":(top)*/compose.yaml")
+    desk.declare("compose: ':(magic)*/compose.yaml'")
+    desk.write(":(magic)*/compose.yaml")
 
     assert desk.paths() == ["compose.yaml"]
 

@@ -11,9 +11,13 @@ from pydantic.json_schema import GenerateJsonSchema, JsonSchemaValue
 from pydantic_core import core_schema
 
 from reconciler.model.deploy import Deploy
+from reconciler.model.record import RunRecord
 from reconciler.model.quantities import DURATION_PATTERN, duration_text
 
-SCHEMAS: tuple[tuple[str, type[BaseModel]], ...] = (("deploy.schema.json", Deploy),)
+SCHEMAS: tuple[tuple[str, type[BaseModel]], ...] = (
+    ("deploy.schema.json", Deploy),
+    ("run_record.schema.json", RunRecord),
+)
 """File name in `schemas/`, and the model that it describes."""
 
 

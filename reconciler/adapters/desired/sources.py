@@ -141,11 +141,14 @@ class _Reader:
         if any(entry.path in values and entry.mode is not None for entry in entries):
             hint = "`git rm --cached` it, ignore it, and change the secrets that it held"
             raise self.error("is tracked by git in plain text", ("env", "values"), hint)
+        # A record that a pass commits must not look like a change of the sources to the next one.
+        records = self.locate(self._deploy.records.dir, ("records", "dir"))
         return [
             entry
             for entry in entries
             if entry.path.is_relative_to(root)
             and entry.path not in values
+            and not entry.path.is_relative_to(records)
             and (
                 entry.mode is not None
                 or not any(part.startswith(".env") for part in entry.path.relative_to(root).parts)

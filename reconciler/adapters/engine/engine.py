@@ -113,6 +113,14 @@ class DockerEngine:
             return facts.last_health_output(client.inspect_container(container_id))
         return ""
 
+    def last_exit_code(self, container_id: str) -> int | None:
+        """Of the last end that the engine remembers (it keeps 256 events); None where it doesn't."""
+        with self._asking() as client:
+            until = f"{datetime.fromisoformat(client.info()['SystemTime']).timestamp():.9f}"
+            wanted = {"container": [container_id], "event": ["die"]}
+            ends = list(client.events(since="1", until=until, filters=wanted, decode=True))
+        return int(ends[-1]["Actor"]["Attributes"]["exitCode"]) if ends else None
+
     def events(self, project: str) -> Events:
         stream = EventStream(self._transport, self._socket, labels=[f"{facts.COMPOSE_PROJECT}={project}"])
         return ProjectEvents(stream, self._transport.name)

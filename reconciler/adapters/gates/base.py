@@ -35,6 +35,9 @@ class GateEngine(Protocol):
     def health_output(self, container_id: str) -> str:
         """What the newest failed health probe printed; "" where there is none."""
 
+    def last_exit_code(self, container_id: str) -> int | None:
+        """How it ended the last time, though it runs again; None where the engine doesn't remember."""
+
     def now(self) -> datetime:
         """The engine's own clock."""
 

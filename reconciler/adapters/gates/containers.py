@@ -121,7 +121,7 @@ class ContainersCheck:
         found: list[_Finding] = []
         containers = self._engine.containers(self._project, details=True)
         for service, facts in self._expected.items():
-            own = [c for c in containers if c.service == service and not c.one_off]
+            own = [c for c in containers if c.service == service and not c.one_off and not _is_anothers_run(c, facts)]
             found += [self._judge(c, facts, c.name if len(own) > 1 else service) for c in own]
             if not facts.one_shot and len(own) < facts.replicas:
                 gone = "no container" if not own else f"{len(own)} of {facts.replicas} containers"
@@ -136,9 +136,12 @@ class ContainersCheck:
         restarts = self._restarts(c)
         again = f" after {restarts} restart{'s' if restarts > 1 else ''}" if restarts else ""
         out_of_memory = c.oom_killed and (not c.runs or self._started_since_the_switch(c))
-        ended = f"{'out of memory, ' if out_of_memory else ''}exited with code {c.exit_code}{again}"
+        code = c.exit_code
+        if code is None and restarts > self._spec.max_restarts:
+            code = self._engine.last_exit_code(c.id)  # it runs again, and its state has forgotten
+        ended = f"{'out of memory, ' if out_of_memory else ''}exited with code {code}{again}"
         if restarts > self._spec.max_restarts:
-            return _Is.LOOPS, ended if c.exit_code is not None else f"{c.state}{again}"
+            return _Is.LOOPS, ended if code is not None else f"{c.state}{again}"
         match c.state:
             case "exited" if facts.one_shot and c.exit_code == 0:
                 return _Is.GOOD, "done"
@@ -175,3 +178,8 @@ class ContainersCheck:
 
     def _started_since_the_switch(self, c: ContainerFacts) -> bool:
         return c.started_at is not None and c.started_at >= self._since
+
+
+def _is_anothers_run(c: ContainerFacts, facts: ServiceFacts) -> bool:
+    """A one-shot that has succeeded never runs again; what lies there then may be the failed run of another release."""
+    return facts.one_shot and c.digest is not None and c.digest != facts.digest

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Callable, Collection
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 from reconciler.adapters.gates.base import GateEngine, Reporter
@@ -24,7 +24,7 @@ class _Place:
     """How far one container was read: `since` on the engine's clock, and the lines from there on that were counted."""
 
     since: datetime
-    counted: Counter[bytes] = field(default_factory=Counter)
+    counted: frozenset[bytes] = frozenset()
 
 
 class LogsCheck:
@@ -104,17 +104,11 @@ class LogsCheck:
         if len(output) >= READ_BYTES:
             del lines[0]  # its beginning was cut off
         lines = [line for line in lines if line]
-        known = place.counted.copy()
-        fresh = []
-        for line in lines:
-            if known[line] > 0:
-                known[line] -= 1
-            else:
-                fresh.append(line)
+        fresh = [line for line in lines if line not in place.counted]  # stamps of nanoseconds make each its own
         stamps = [stamp for line in lines if (stamp := _stamp(line))]
         if stamps:
             place.since = max(place.since, max(stamps) - _OVERLAP)
-            place.counted = Counter(line for line in lines if (stamp := _stamp(line)) and stamp >= place.since)
+            place.counted = frozenset(line for line in lines if (stamp := _stamp(line)) and stamp >= place.since)
         return fresh
 
     def _count(self, service: str, lines: list[bytes]) -> bool:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import posixpath
+import re
+
 from pydantic import ValidationError
 
 from reconciler.model.errors import TargetUnfit
@@ -22,12 +25,27 @@ def sections(answer: bytes) -> dict[str, bytes]:
     return found
 
 
+def without_directory(said: str, private: str, here: str) -> str:
+    """What Compose said of files in the `private` directory of a rendering, with their paths as seen from `here`.
+
+    For one that leads out of the sources it says what that comes to.
+    """
+    if not private:
+        return said
+    inside = re.compile(re.escape(private) + r"(/[^\s:;,\"'`\\]*)?")
+    shown = inside.sub(lambda path: posixpath.relpath(path[0], here), said)
+    led_out = any(posixpath.relpath(path[0], here).startswith("..") for path in inside.finditer(said))
+    return f"{shown} (only the directory of the Compose files is sent)" if led_out else shown
+
+
 def view(found: dict[str, bytes], *, app: str, project: str, writable: tuple[str, ...]) -> HostView:
     """What the files of a target say. Raises TargetUnfit for a state that this version can't read."""
     names = _lines(found.get("entries", b""))
-    ours = "state" in found or "key" in found
-    areas = {area.split("/", maxsplit=1)[0] for area in writable}
-    foreign = tuple(name for name in names if not ours and name not in areas)
+    ours = "state" in found
+    # Before its first switch a pass makes these; anything else in a directory without a state is somebody's.
+    made = {".reconciler", "releases"} if "key" in found else set()
+    known = made | {area.split("/", maxsplit=1)[0] for area in writable}
+    foreign = tuple(name for name in names if not ours and name not in known)
     state = _state(found["state"]) if "state" in found else None
     if state is not None and (state.app, state.project) != (app, project):
         foreign = (f"the app {state.app} (project {state.project})",)

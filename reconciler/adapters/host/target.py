@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import posixpath
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import PurePosixPath
@@ -24,6 +26,8 @@ MOST_ADOPTED_KB = 64 * 1024
 """KiB of mounted config files that an adoption takes over."""
 RENDER_TIMEOUT = 120.0
 """Seconds for Compose to resolve a model."""
+_UNSET = re.compile(r'The \\?"([^"\\]+)\\?" variable is not set')
+"""Compose's warning (its exit code is 0), the same since 2.0."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,13 +88,19 @@ class TargetHost:
             timeout=RENDER_TIMEOUT,
             check=False,
         )
-        root, _, model = done.stdout.partition(b"\n")
+        where = self._settings.where
         if done.status == MISSING:
-            raise TargetUnfit(f"{self._settings.where}: {_text(done.stderr)}")
+            raise TargetUnfit(f"{where}: {_text(done.stderr)}")
+        private, root, model = (*done.stdout.decode("utf-8", "replace").split("\n", 2), "", "")[:3]
+        said = answers.without_directory(_text(done.stderr), private, posixpath.join(root, project_dir))
         if done.status != 0:
-            said = _text(done.stderr).replace(root.decode("utf-8", "replace") + "/", "") if root else _text(done.stderr)
-            raise PreflightFailed(f"{self._settings.where}: Compose refuses the model of tag {tag}: {said}")
-        return Rendering(model=json.loads(model), root=root.decode(), project_dir=project_dir)
+            raise PreflightFailed(f"{where}: Compose refuses the model of tag {tag}: {said}")
+        if unset := sorted(set(_UNSET.findall(said))):
+            raise PreflightFailed(
+                f"{where}: the Compose model of tag {tag} uses {', '.join(unset)}, and no env value sets it: Compose would"
+                " put an empty string there; set it, write ${NAME:-} where empty is meant, or $$ for a plain $"
+            )
+        return Rendering(model=json.loads(model), root=root, project_dir=project_dir, private=private)
 
     def install(self, bundle: Bundle) -> None:
         manifest = bundle.manifest.model_dump_json(indent=1).encode()
@@ -123,7 +133,8 @@ class TargetHost:
         return str(self._settings.deploy_dir / ".reconciler" / "evidence" / run)
 
     def save_record(self, run: str, text: str) -> None:
-        self._run("record", run, stdin=text.encode())
+        data = text.encode()
+        self._run("record", run, str(len(data)), stdin=data)
 
     def read_record(self, run: str) -> str | None:
         found = answers.sections(self._run("read_record", run).stdout)
@@ -148,7 +159,8 @@ class TargetHost:
         return archive.unpacked(done.stdout) if done.stdout else ()
 
     def _commit(self, state: TargetState, last_good: str, last_good_tag: str, current: str) -> None:
-        self._run("commit", last_good, last_good_tag, current, stdin=state.model_dump_json(indent=1).encode())
+        data = state.model_dump_json(indent=1).encode()
+        self._run("commit", str(len(data)), last_good, last_good_tag, current, stdin=data)
 
     def _view(self, found: dict[str, bytes]) -> HostView:
         settings = self._settings

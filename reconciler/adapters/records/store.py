@@ -97,12 +97,22 @@ def _committed(path: Path, message: str) -> None:
             if _has_identity(path.parent)
             else ["-c", "user.name=reconciler", "-c", "user.email=reconciler@localhost"]
         )
+        hookless = ["-c", f"core.hooksPath={os.devnull}"]  # --no-verify leaves prepare-commit-msg and post-commit
         git(["add", "--force", "--", name], path.parent)
-        git([*identity, "commit", "--quiet", "--no-verify", "-m", message, "--", name], path.parent)
+        git([*identity, *hookless, "commit", "--quiet", "--no-verify", "-m", message, "--", name], path.parent)
     except GitMissing:
         return
     except GitFailed as error:
         log.warning("the record %s is written and not committed: %s", path.name, error)
+        _unstage(path)
+
+
+def _unstage(path: Path) -> None:
+    """During a merge, say, git commits no single file; then the index is the person's again."""
+    try:
+        git(["rm", "--cached", "--quiet", "--force", "--", str(path.resolve())], path.parent)
+    except (GitFailed, GitMissing):
+        return  # it wasn't added
 
 
 def _has_identity(directory: Path) -> bool:

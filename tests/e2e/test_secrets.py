@@ -1,0 +1,315 @@
+"""P9: secrets stay put. A canary in every awkward shape, looked for everywhere that isn't its place."""
+
+from __future__ import annotations
+
+import base64
+import itertools
+import json
+import os
+import stat
+import subprocess
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+
+from reconciler.adapters.env.values import quote
+from tests.e2e.far import QUICK
+from tests.e2e.untouched import watching_processes
+from tests.world.images import GOOD, Images
+from tests.world.network import free_port
+from tests.world.sshd import ssh_server
+from tests.world.world import Project, Repo
+
+pytestmark = pytest.mark.engine
+
+A, B, C = GOOD
+MARK = "kanarie4711"
+"""Stands in every secret; no form of quoting changes it."""
+SECRETS = {
+    "QUOTED": f"it's \"{MARK}\" `q`",
+    "DOLLARS": f"a${MARK}$$b${{{MARK}}}",
+    "UNICODE": f"Vögel-{MARK}-ünï✓",
+    "LINES": f"-----BEGIN {MARK}-----\nMIIE{MARK}first\n{MARK}second==\n-----END {MARK}-----\n",
+    "URL": f"postgres://user:p%40{MARK}@db.internal:5432/a?b=c&d=<{MARK}>#e",
+    "BACKSLASH": f"C:\\{MARK}\\n\\",
+    "JSON": json.dumps({"key": MARK, "other": [f"{MARK} ü"]}),
+}
+
+
+@dataclass
+class Trail:
+    """Everything that was said in the passes of one test, and what was seen of its machine meanwhile."""
+
+    repo: Repo
+    metrics: Path
+    rendering: Path
+    said: dict[str, str] = field(default_factory=dict)
+
+    def run(self, *command: str, code: int) -> str:
+        """Once as text and once as JSON, where a second time does no harm, each with everything logged."""
+        outputs = ["text", "json"] if command[0] in {"plan", "status", "history", "show", "validate"} else ["json"]
+        for output in outputs:
+            loud = ("--output", output, "--log-level", "debug", "--log-format", output)
+            done = self.repo.reconcile(
+                *command, *loud, "--metrics-file", str(self.metrics), env={"TMPDIR": str(self.rendering)}
+            )
+            self.said[f"{len(self.said)}: {' '.join(command)} ({output})"] = done.stdout + done.stderr
+            assert done.returncode == code, f"{command}: {done.returncode}\n{done.stdout[-3000:]}{done.stderr[-3000:]}"
+        return done.stdout
+
+
+def holds_secret(data: bytes) -> bool:
+    found = [MARK.encode(), *(base64.b64encode((" " * shift + MARK).encode())[4:12] for shift in range(3))]
+    return any(each in data for each in found)
+
+
+@contextmanager
+def watching_files(*places: Path) -> Iterator[list[str]]:
+    """Files that held a secret while others could read them, however short a time."""
+    found: dict[str, None] = {}
+    ended = threading.Event()
+
+    def look() -> None:
+        for directory, _, names in itertools.chain.from_iterable(os.walk(place) for place in places):
+            for path in (Path(directory) / name for name in names):
+                with suppress(OSError):  # gone meanwhile
+                    mode = path.lstat().st_mode
+                    if stat.S_ISREG(mode) and mode & 0o077 and holds_secret(path.read_bytes()):
+                        found[f"{path} {mode & 0o777:o}"] = None
+
+    def watch() -> None:
+        while not ended.wait(0.03):
+            look()
+
+    thread = threading.Thread(target=watch, name="ls", daemon=True)
+    thread.start()
+    report: list[str] = []
+    try:
+        yield report
+    finally:
+        ended.set()
+        thread.join()
+        look()
+        report += found
+
+
+@pytest.fixture
+def trail(repo: Repo, tmp_path: Path) -> Iterator[Trail]:
+    """The observer with secrets in web's environment, over a real sshd on this machine: both sides are to be seen."""
+    repo.edit(QUICK)
+    compose = repo.path / "desired_state" / "observer" / "compose.yaml"
+    token = "      API_TOKEN: ${API_TOKEN:?}\n"
+    assert token in compose.read_text()
+    lines = "".join(f"      {key}: ${{{key}:?}}\n" for key in SECRETS)
+    compose.write_text(compose.read_text().replace(token, token + lines))
+    template = repo.path / "desired_state" / "observer" / "env.template"
+    template.write_text(template.read_text() + "\n" + "".join(f"{key}=\n" for key in SECRETS))
+    repo.set_env(API_TOKEN=f"{MARK}-token", **{key: quote(value) for key, value in SECRETS.items()})
+    (tmp_path / "sshd").mkdir()
+    (tmp_path / "rendering").mkdir()
+    with ssh_server(tmp_path / "sshd", options={"AcceptEnv": "TMPDIR", "SetEnv": f"TMPDIR={tmp_path / 'rendering'}"}) as sshd:
+        way = {
+            "host": "127.0.0.1",
+            "port": sshd.port,
+            "user": sshd.user,
+            "identity_file": str(sshd.identity_file),
+            "known_hosts": str(sshd.known_hosts),
+        }
+        repo.edit({"targets": {"demo": {**way, "deploy_dir": str(repo.project.deploy_dir)}}})
+        repo.commit("Secrets")
+        yield Trail(repo, tmp_path / "metrics.prom", tmp_path / "rendering")
+
+
+def test_a_secret_is_found_nowhere(trail: Trail, project: Project, images: Images, tmp_path: Path) -> None:
+    """Deploy, no-op, plan, a model that Compose refuses, a revert that quotes it, rollback, adoption: then the search."""
+    repo = trail.repo
+    compose = repo.path / "desired_state" / "observer" / "compose.yaml"
+    by_hand = Project(f"{project.name}h", tmp_path / "byhand", free_port())
+    try:
+        with watching_processes(MARK) as processes, watching_files(project.deploy_dir, repo.path, trail.rendering) as files:
+            trail.run("plan", code=2)
+            trail.run("validate", code=0)
+            trail.run("--once", code=0)
+            assert project.version() == A
+            inside = {entry.partition("=")[::2] for entry in project.containers()["web"].attrs["Config"]["Env"]}
+            assert {(key, value) for key, value in SECRETS.items()} <= inside, "it arrived, byte for byte"
+            trail.run("--once", code=0)
+            trail.run("status", code=0)
+
+            # another value: a plan shows that it changes, and neither value
+            repo.set_env(QUOTED=quote(f"another {MARK}"))
+            plan = trail.run("plan", code=2)
+            assert "QUOTED" in plan
+            # refused by Compose, which quotes the value
+            for port in (f"80-{MARK}", f"{MARK}:80", f"{MARK} x"):
+                repo.set_env(PORT=quote(port))
+                refusal = trail.run("--once", code=1)
+                assert "Compose refuses" in refusal, refusal
+            repo.set_env(PORT=str(project.port))
+            # an app that says its secrets: by its health check, in its log, in what it answers
+            good = compose.read_text()
+            loud = 'test: [CMD, /bin/sh, -c, "echo no: $$QUOTED $$LINES $$DOLLARS $$URL $$JSON; exit 1"]'
+            assert good.count("test: [CMD, /app/probe.sh, web]") == 1
+            compose.write_text(good.replace("test: [CMD, /app/probe.sh, web]", loud))
+            repo.release(images.good(B))
+            reverted = trail.run("--once", code=3)
+            assert "web" in reverted
+            assert f"{project.name}-web-1" in reverted or "***-" not in reverted, "what is public stays readable"
+            compose.write_text(
+                good.replace("command: [/app/web.sh]", 'command: [/bin/sh, -c, "env; echo FATAL $$URL $$LINES; exit 3"]')
+            )
+            repo.release(B)
+            trail.run("--once", code=3)
+            trail.run("--once", code=4)
+            compose.write_text(good)
+            repo.release(images.good(C))
+            trail.run("--once", code=0)
+            trail.run("rollback", code=0)
+            trail.run("suspend", "--message", f"because of {MARK}-token", code=0)
+            trail.run("status", code=2)
+            trail.run("resume", code=0)
+            trail.run("retry", code=0)
+
+            deploy_by_hand(by_hand, repo, images)
+            target = {"targets.hand": {**json.loads(target_of(repo)), "deploy_dir": str(by_hand.deploy_dir)}}
+            repo.edit({**target, "targets.hand.project": by_hand.name})
+            ids = by_hand.container_ids()
+            trail.run("adopt", "--target", "hand", code=0)
+            assert by_hand.container_ids() == ids
+            (by_hand.deploy_dir / ".env.by-hand").unlink(missing_ok=True)
+
+            trail.run("history", code=0)
+            for record in repo.records():
+                trail.run("show", record.stem.split("_", 1)[1], code=0)
+
+        leaks = {name: excerpt(text) for name, text in trail.said.items() if holds_secret(text.encode())}
+        assert leaks == {}
+        assert len(repo.records()) >= 6
+        for record in repo.records():
+            assert not holds_secret(record.read_bytes()), record
+        assert not holds_secret(trail.metrics.read_bytes())
+        repo.git("add", "--all")
+        assert not holds_secret(repo.git("log", "-p", "--all").encode())
+        assert [seen for seen in processes if "in no container" in seen] == []
+        assert files == []
+        assert [str(path) for path in trail.rendering.iterdir()] == []
+        assert open_files(Path("/tmp")) == []
+        assert outside_of_env(project, by_hand) == []
+    finally:
+        by_hand.remove()
+
+
+def excerpt(text: str) -> str:
+    at = max(0, text.find(MARK) - 200)
+    return text[at : at + 400]
+
+
+def target_of(repo: Repo) -> str:
+    import yaml
+
+    return json.dumps(yaml.load(repo.deploy_file.read_text(), Loader=yaml.SafeLoader)["targets"]["demo"])
+
+
+def deploy_by_hand(project: Project, repo: Repo, images: Images) -> None:
+    """As a person would: files copied, `.env` written, `docker compose up -d`."""
+    source = repo.path / "desired_state" / "observer"
+    subprocess.run(["cp", "-r", str(source), str(project.deploy_dir)], check=True)
+    env = project.deploy_dir / ".env"
+    env.touch(mode=0o600)
+    env.write_text(
+        "".join(f"{key}={value}\n" for key, value in {**repo.env, "PORT": str(project.port), "TAG": A}.items())
+    )
+    command = ["docker", "compose", "-p", project.name, "up", "-d", "--wait"]
+    done = subprocess.run(command, cwd=project.deploy_dir, capture_output=True, text=True, check=False)
+    assert project.containers()["web"].status == "running", done.stderr
+
+
+def open_files(place: Path) -> list[str]:
+    """Files below that hold a secret and that others may read; what engines of other tests keep is theirs."""
+    found = subprocess.run(
+        ["grep", "-rlsI", "--exclude-dir=docker", "--exclude-dir=containerd", MARK, str(place)],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    return [name for name in found.stdout.split("\n") if name and Path(name).stat().st_mode & 0o077]
+
+
+def outside_of_env(*projects: Project) -> list[str]:
+    """Where a secret stands in what the engine shows of the projects, but for a container's environment and command."""
+    found = []
+    for project in projects:
+        for container in [*project.containers().values(), *project.keepers()]:
+            shown = json.loads(json.dumps(container.attrs))
+            shown["Config"].pop("Env")
+            shown.get("State", {}).pop("Health", None)
+            found += [f"{container.name}: {key}" for key, value in shown.items() if holds_secret(json.dumps(value).encode())]
+        for kind in ("network", "volume", "image"):
+            label = ["--filter", f"label=com.docker.compose.project={project.name}"] if kind != "image" else []
+            ids = subprocess.run(["docker", kind, "ls", "-q", *label], capture_output=True, text=True, check=True).stdout
+            if ids.split():
+                details = subprocess.run(["docker", kind, "inspect", *ids.split()], capture_output=True, check=False)
+                found += [kind] if holds_secret(details.stdout) else []
+    return found
+
+
+def test_a_weak_value_cannot_be_confirmed(repo: Repo, project: Project, images: Images, tmp_path: Path) -> None:
+    """Eight lower-case letters: two targets with the same value have nothing in common that depends on it."""
+    twin = Project(f"{project.name}b", tmp_path / "twin", free_port())
+    repo.edit(QUICK)
+    repo.set_env(API_TOKEN="hunterzz")
+    compose = repo.path / "desired_state" / "observer" / "compose.yaml"
+    compose.write_text(compose.read_text().replace('"127.0.0.1:${PORT:?}:8080"', '"127.0.0.1:0:8080"'))
+    template = repo.path / "desired_state" / "observer" / "env.template"
+    template.write_text(template.read_text().replace("PORT=\n", 'PORT=""\n'))
+    repo.edit(
+        {
+            "targets.twin": {"host": "local", "deploy_dir": str(twin.deploy_dir), "project": twin.name},
+            "gates.http": None,
+            "records.dir": "ops/run_records",
+        }
+    )
+    repo.commit("Two targets")
+    try:
+        done = repo.reconcile("--once")
+        assert done.returncode == 0, done.stdout + done.stderr
+        first, second = manifest(project), manifest(twin)
+        assert first["public_digest"] == second["public_digest"], "what isn't a value is comparable in a fleet"
+        assert first["release"] != second["release"]
+        assert first["digest"] != second["digest"]
+        for service in ("web", "capture", "init"):
+            assert first["services"][service]["digest"] != second["services"][service]["digest"]
+            labels = [place.containers()[service].labels for place in (project, twin)]
+            differing = [key for key in labels[0] if labels[0][key] != labels[1].get(key)]
+            assert {"io.reconciler.digest", "com.docker.compose.config-hash"} <= set(differing)
+        sources = [json.loads(state(place))["sources"].keys() for place in (project, twin)]
+        assert not sources[0] & sources[1]
+        assert [path.stat().st_mode & 0o777 for path in keys(project, twin)] == [0o400, 0o400]
+        assert keys(project)[0].read_text() != keys(twin)[0].read_text()
+        public = [first["public_digest"]]
+        repo.set_env(API_TOKEN="hunteryy")
+        done = repo.reconcile("--once", "--target", "demo")
+        assert done.returncode == 0, done.stdout + done.stderr
+        assert manifest(project)["digest"] != first["digest"]
+        assert [manifest(project)["public_digest"]] == public, "it doesn't depend on a value"
+        for record in repo.records():
+            assert "hunter" not in record.read_text()
+    finally:
+        twin.remove()
+
+
+def manifest(project: Project) -> dict[str, object] | dict[str, dict[str, dict[str, str]]]:
+    found: dict[str, dict[str, dict[str, str]]] = json.loads((project.deploy_dir / "current" / "manifest.json").read_text())
+    return found
+
+
+def state(project: Project) -> str:
+    return (project.deploy_dir / ".reconciler" / "state.json").read_text()
+
+
+def keys(*projects: Project) -> list[Path]:
+    return [project.deploy_dir / ".reconciler" / "key" for project in projects]
