@@ -57,7 +57,11 @@ class Side:
 
 
 def deploy_yaml(directory: Path, project: str, server: SshServer | None) -> None:
-    target: dict[str, Any] = {"host": "local", "deploy_dir": str(directory.parent / f"{directory.name}-server"), "project": project}
+    target: dict[str, Any] = {
+        "host": "local",
+        "deploy_dir": str(directory.parent / f"{directory.name}-server"),
+        "project": project,
+    }
     if server is not None:
         target |= {
             "host": server.host,
@@ -188,9 +192,8 @@ def main() -> None:
             side.prepare(TAGS[0])
             run(side)
             run(side)
-        print(
-            f"Docker {engine.version()['Version']}, {os.cpu_count()} cores, Python {sys.version.split()[0]}, {rounds} rounds"
-        )
+        docker_version, python = engine.version()["Version"], sys.version.split()[0]
+        print(f"Docker {docker_version}, {os.cpu_count()} cores, Python {python}, {rounds} rounds")
 
         imports: list[float] = []
         noop: dict[str, list[float]] = {side.name: [] for side in sides}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
@@ -240,7 +240,7 @@ class Host(Protocol):
         """
 
     def render(self, tree: SourceTree, env: bytes, tag: str) -> Rendering:
-        """The Compose model of the sources, resolved by the target's own Compose in a private directory, removed at once.
+        """The Compose model of the sources, resolved by the target's own Compose in a private, short-lived directory.
 
         Raises PreflightFailed with Compose's own message, TargetUnfit where Compose v2 is missing.
         """

@@ -105,6 +105,9 @@ class Mask:
     def text(self, text: str) -> str:
         return self._holder.current.text(text)
 
+    def quoted(self, text: str) -> str:
+        return self._holder.current.strict().text(text)
+
     def learn(self, env: bytes) -> None:
         try:
             entries = parse_dotenv(env.decode("utf-8", "replace"), file=".env on the target")
@@ -292,7 +295,7 @@ def controller() -> str:
     """Who runs this and from where, for locks and records."""
     try:
         user = getpass.getuser()
-    except (KeyError, OSError):
+    except (ImportError, KeyError, OSError):
         user = "?"
     return f"{user}@{platform.node() or '?'} (process {os.getpid()})"
 
@@ -301,10 +304,14 @@ def _printed(command: Sequence[str]) -> str:
     try:
         done = subprocess.run(list(command), capture_output=True, timeout=PASSWORD_TIMEOUT, check=False)
     except (OSError, subprocess.TimeoutExpired) as error:
-        raise EnvError(f"image.credentials.password.command: {command[0]} can't be run: {type(error).__name__}") from None
+        raise EnvError(
+            f"image.credentials.password.command: {command[0]} can't be run: {type(error).__name__}"
+        ) from None
     first = done.stdout.decode("utf-8", "replace").splitlines()[:1]
     if done.returncode != 0 or not first:
-        raise EnvError(f"image.credentials.password.command: {command[0]} ended with {done.returncode} and gave no password")
+        raise EnvError(
+            f"image.credentials.password.command: {command[0]} ended with {done.returncode} and gave no password"
+        )
     return first[0]
 
 

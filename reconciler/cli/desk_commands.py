@@ -30,14 +30,15 @@ def show_history(desk: Desk, screen: Screen, *, as_json: bool) -> int:
     """The run records, newest first."""
     records = list(desk.records().all())[::-1]
     if as_json:
-        print_json([json.loads(record.model_dump_json(exclude={"measurements", "plan", "changes"})) for record in records])
+        print_json(
+            [json.loads(record.model_dump_json(exclude={"measurements", "plan", "changes"})) for record in records]
+        )
         return ExitCode.OK
     if not records:
         screen.line("no run records yet")
     for record in records:
-        screen.line(
-            f"{record.run}  {record.kind.value:<9} {record.target:<12} {record.tag}  {record.verdict:<11} {record.reason}"
-        )
+        what = f"{record.kind.value:<9} {record.target:<12} {record.tag}  {record.verdict:<11}"
+        screen.line(f"{record.run}  {what} {record.reason}")
     return ExitCode.OK
 
 

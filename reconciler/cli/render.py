@@ -112,7 +112,8 @@ def result_json(result: PassResult) -> dict[str, Any]:
         "phase": state.shown_phase.value if state and state.shown_phase else None,
         "quarantine": sorted(state.quarantine) if state else [],
         "steps": [
-            {"kind": type(step).__name__.lower(), "text": step_line(step)} for step in (result.plan.steps if result.plan else ())
+            {"kind": type(step).__name__.lower(), "text": step_line(step)}
+            for step in (result.plan.steps if result.plan else ())
         ],
         "drift": [{"vector": vector, "what": what} for vector, what in (result.plan.drift if result.plan else ())],
         "changes": list(result.changes),

@@ -100,7 +100,9 @@ def concluded(
     """
     match outcome:
         case Outcome.VERIFIED:
-            return _phase(_prove(state, release, verified_at=now), Phase.STABILIZING, now, Stabilization(measured_at=now))
+            return _phase(
+                _prove(state, release, verified_at=now), Phase.STABILIZING, now, Stabilization(measured_at=now)
+            )
         case Outcome.HELD:
             return _phase(state, Phase.HELD, now, Stabilization(measured_at=None))
         case Outcome.STABILIZED:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from reconciler.model.observed import LABEL_APP, ContainerFacts, Observed
-from reconciler.model.plan import Action, Plan, Remove, Stage, Start, Step, Switch, Up
+from reconciler.model.plan import Action, Plan, Pull, Remove, Stage, Start, Step, Switch, Up
 from reconciler.model.stored import Manifest, ServiceFacts, TargetState
 
 SLOW_STOP = 5.0
@@ -33,8 +33,12 @@ def make_plan(desired: Manifest, observed: Observed, *, release_known: bool = Tr
             # A container is made before it is started: between the two it looks stopped, and is not drift.
             if not enters and vector:
                 drift.append((vector, step.reason))
+    anew = tuple(_lost_companions(desired, observed, steps))
+    again = {step.service for step in anew}
+    drift += [("container", step.reason) for step in anew if not enters and isinstance(step, Up)]
     removals, notes = _others(desired, observed, state)
-    steps += removals
+    steps = [step for step in steps if not (isinstance(step, Start) and step.service in again)]
+    steps = _removals_first([*steps, *anew, *removals])
     notes += [
         f"{step.service} may take up to {step.stop_seconds:g} s to stop, if it ignores SIGTERM"
         for step in steps
@@ -50,7 +54,7 @@ def make_plan(desired: Manifest, observed: Observed, *, release_known: bool = Tr
 
 
 def finished(name: str, facts: ServiceFacts, observed: Observed) -> bool:
-    """Whether this one-shot, as it is defined now, has succeeded once. It never runs again then, even when it is gone."""
+    """Whether this one-shot, as it is defined now, has succeeded once: it never runs again, even when it is gone."""
     state = observed.host.state
     if state is not None and facts.digest in state.completed.get(name, ()):
         return True
@@ -107,8 +111,37 @@ def _service_steps(
                 yield Start(name, container.id, container.name, reason), "container"
 
 
+def _lost_companions(desired: Manifest, observed: Observed, steps: Sequence[Step]) -> Iterator[Remove | Up]:
+    """A container in the namespaces of one that is made or started anew has lost them, though it runs and matches.
+
+    Where a definition changed this finds nothing more: a digest covers those of what a service shares.
+    """
+    made = {step.service for step in steps if isinstance(step, Up) and step.action is not Action.SCALE}
+    anew = made | {step.service for step in steps if isinstance(step, Start)}
+    pending = dict(desired.services)
+    while lost := [name for name, facts in pending.items() if anew.intersection(facts.shares)]:
+        for name in lost:
+            facts = pending.pop(name)
+            if facts.one_shot or name in made:
+                continue
+            anew.add(name)
+            reason = f"{name}: it is in the namespaces of {', '.join(sorted(anew.intersection(facts.shares)))}"
+            for container in observed.of(name):
+                yield Remove(name, container.id, container.name, reason, facts.stop)
+            yield Up(name, Action.RECREATE, reason)
+
+
+def _removals_first(steps: list[Step]) -> list[Step]:
+    """What has to go goes before anything comes up: it may hold a port that something new needs."""
+    before = [step for step in steps if isinstance(step, Pull | Stage | Switch)]
+    removals = [step for step in steps if isinstance(step, Remove)]
+    return [*before, *removals, *(step for step in steps if isinstance(step, Up | Start))]
+
+
 def _one_shot_reason(name: str, good: list[ContainerFacts], containers: tuple[ContainerFacts, ...]) -> str:
     if good:
+        if good[0].state != "exited":
+            return f"{name}: its container is {good[0].state}"
         return f"{name}: it ended with code {good[0].exit_code}"
     return f"{name}: its definition changed" if containers else f"{name}: it hasn't run yet"
 
@@ -122,9 +155,7 @@ def _difference(name: str, container: ContainerFacts, facts: ServiceFacts, state
     return f"{name}: its definition changed"
 
 
-def _others(
-    desired: Manifest, observed: Observed, state: TargetState | None
-) -> tuple[list[Remove], list[str]]:
+def _others(desired: Manifest, observed: Observed, state: TargetState | None) -> tuple[list[Remove], list[str]]:
     """Containers of the project that no desired service explains: ours go, others are reported and left alone."""
     removals, notes = [], []
     before = observed.host.manifest.services if observed.host.manifest else {}

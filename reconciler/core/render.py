@@ -15,16 +15,20 @@ from pathlib import PurePosixPath
 from typing import Any
 
 from reconciler.core import digest
-from reconciler.core.services import facts_of, sharing_order
+from reconciler.core.services import facts_of, replicas_of, sharing_order
 from reconciler.model.errors import PreflightFailed
 from reconciler.model.observed import LABEL_APP, LABEL_DIGEST
 from reconciler.model.release import ManagedFile, Rendering
 from reconciler.model.sources import SourceTree
-from reconciler.model.stored import ServiceFacts
+from reconciler.model.stored import Condition, ServiceFacts
 
 NOT_OF_A_CONTAINER = ("build", "depends_on", "develop", "profiles", "pull_policy", "scale")
-"""Keys that Compose's own config hash leaves out, too, with `deploy.replicas`: a change of them recreates nothing.
+"""Keys that don't change what a container is made from, and that no config hash of Compose's sees in a release.
 Everything else is covered, whatever it does: else the next person's `up -d` would recreate what a pass left alone."""
+
+ORDER = "x-depends_on"
+"""Where a release keeps `depends_on`: for people, and so that a change of it is a release. It can't stay where it was.
+Compose 2.26 hashes it, less what the command doesn't name: a person's `up` would recreate what `up SERVICE` made."""
 
 FILES = PurePosixPath(".reconciler/files")
 
@@ -96,9 +100,12 @@ def self_contained(
         for key in [k for k in service if k.startswith("x-") or k in {"build", "develop", "profiles", "pull_policy"}]:
             del service[key]
         service.pop("env_file", None)
+        _scale_apart(service)
     sources.refuse_leftovers(model)
     services = _digests(model, rendering, place, env)
     for name, service in model["services"].items():
+        if "depends_on" in service:
+            service[ORDER] = service.pop("depends_on")
         labels = dict(service.get("labels") or {})
         service["labels"] = {**labels, LABEL_APP: place.app, LABEL_DIGEST: services[name].digest}
     return SelfContained(
@@ -109,27 +116,33 @@ def self_contained(
     )
 
 
+def _scale_apart(service: dict[str, Any]) -> None:
+    """Says how many containers a service has by `scale` alone: Compose's hash is another one with `deploy.replicas`."""
+    replicas = replicas_of(service)
+    if "deploy" in service:
+        service["deploy"] = {key: value for key, value in (service["deploy"] or {}).items() if key != "replicas"}
+        if not service["deploy"]:
+            del service["deploy"]
+    service.pop("scale", None)
+    if replicas != 1:
+        service["scale"] = replicas
+
+
 def _digests(
     model: Mapping[str, Any], rendering: Rendering, place: Place, env: Mapping[str, str]
 ) -> dict[str, ServiceFacts]:
     """A service's digest covers what it refers to, and the services whose namespaces it shares: they go together."""
     definitions = model["services"]
     facts: dict[str, ServiceFacts] = {}
-    needed_to_end = {
-        dependency
-        for service in definitions.values()
-        for dependency, how in (service.get("depends_on") or {}).items()
-        if how.get("condition") == "service_completed_successfully"
-    }
+    awaited: dict[str, set[Condition]] = {name: set() for name in definitions}
+    for service in definitions.values():
+        for dependency, how in (service.get("depends_on") or {}).items():
+            awaited.setdefault(dependency, set()).add(Condition(how.get("condition", Condition.STARTED)))
     for name, shared in sharing_order(definitions):
         service = definitions[name]
         relevant = {key: value for key, value in service.items() if key not in NOT_OF_A_CONTAINER}
-        relevant["deploy"] = {key: value for key, value in (service.get("deploy") or {}).items() if key != "replicas"}
         referred = {
-            kind: {
-                reference: _definition(model, kind, reference, env)
-                for reference in _references(service.get(kind))
-            }
+            kind: {reference: _definition(model, kind, reference, env) for reference in _references(service.get(kind))}
             for kind in ("configs", "secrets", "networks", "volumes")
         }
         value = {"service": relevant, "refers": referred, "shares": {peer: facts[peer].digest for peer in shared}}
@@ -138,7 +151,8 @@ def _digests(
             service,
             digest=digest.keyed(place.key, value),
             image=str(original["image"]),
-            awaited_to_end=name in needed_to_end,
+            awaited=awaited[name],
+            names=definitions.keys(),
         )
     return facts
 
@@ -181,30 +195,32 @@ class _Sources:
         path = PurePosixPath(source)
         if not path.is_relative_to(self._private):
             return source
-        placed = self.area(source)
-        return placed if placed != source else self._stored(path, whose)
+        return self._area(path) or self._stored(path, whose)
 
     def area(self, source: str) -> str:
         """The place in `deploy_dir` of a path in a writable area; any other path as it is."""
-        path = PurePosixPath(source)
+        return self._area(PurePosixPath(source)) or source
+
+    def _area(self, path: PurePosixPath) -> str | None:
+        # An adoption renders in deploy_dir itself: there a writable area is where it belongs already.
         if path.is_relative_to(self._project_dir):
             relative = path.relative_to(self._project_dir)
             if any(relative.is_relative_to(area) for area in self._place.writable):
                 return str(self._place.deploy_dir / relative)
-        return source
+        return None
 
     def _stored(self, path: PurePosixPath, whose: str) -> str:
         shown = posixpath.relpath(path, self._project_dir)
         if not path.is_relative_to(self._root):
             raise PreflightFailed(
-                f"{whose} mounts {shown}, which lies outside of the Compose files' directory: only that is sent; move it"
-                " in there, or name it by its absolute path on the target"
+                f"{whose} mounts {shown}, which lies outside of the Compose files' directory: only that is sent; move"
+                " it in there, or name it by its absolute path on the target"
             )
         entries = self._entries(path.relative_to(self._root))
         if not entries:
             raise PreflightFailed(
                 f"{whose} mounts ./{shown}, which is neither a writable area nor a file that git has: add it to"
-                " writable: in deploy.yaml, commit it, or use a named volume (a secret: `environment:` instead of `file:`)"
+                " writable: in deploy.yaml, commit it, or use a named volume (a secret: `environment:`, not `file:`)"
             )
         # The name is part of what is digested: two files of one content may have two names.
         sha = digest.tree([(posixpath.join(path.name, below), mode, data) for below, mode, data in entries])

@@ -172,7 +172,9 @@ def _running_images(ctx: TargetContext, rendering: Rendering, containers: list[C
         users = [name for name, service in rendering.model["services"].items() if service["image"] == reference]
         ids = {running[name] for name in users if name in running}
         if len(ids) > 1:
-            raise NotOurs(f"{ctx.name}: {', '.join(users)} run different images of {reference}: `docker compose up -d` first")
+            raise NotOurs(
+                f"{ctx.name}: {', '.join(users)} run different images of {reference}: `docker compose up -d` first"
+            )
         found = next(iter(ids), None) or ctx.engine.image_id(reference)
         if found is None:
             raise NotOurs(f"{ctx.name}: image {reference} isn't on the target, and {', '.join(users)} doesn't run")

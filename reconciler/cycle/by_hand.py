@@ -123,7 +123,9 @@ def _choose(ctx: TargetContext, view: HostView, state: TargetState, leaving: Man
             raise Blocked(f"{ctx.name}: there is no verified release besides {leaving.release} to go back to")
         return back
     named = [name for name in view.releases if to in {name, name.rpartition("-")[0]} and name != leaving.release]
-    newest = sorted(named, key=lambda name: state.releases[name].switched_at if name in state.releases else ctx.clock.now())
+    newest = sorted(
+        named, key=lambda name: state.releases[name].switched_at if name in state.releases else ctx.clock.now()
+    )
     if not newest:
         kept = ", ".join(name for name in view.releases if name != leaving.release) or "none"
         raise UsageError(f"{ctx.name}: no other release {to} is on the target; retained: {kept}")
@@ -140,7 +142,9 @@ def _failed(run: Run, state: TargetState, leaving: Manifest, back: str, why: str
         reason="left by hand",
         run=run.id,
     )
-    text = f"going back to {back} failed ({why}): a person is needed; in {run.ctx.target.deploy_dir}: `docker compose ps`"
+    text = (
+        f"going back to {back} failed ({why}): a person is needed; in {run.ctx.target.deploy_dir}: `docker compose ps`"
+    )
     return run.finish(state, exit_code=ExitCode.REVERT_FAILED, result="revert_failed", reason=text)
 
 

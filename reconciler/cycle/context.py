@@ -24,6 +24,9 @@ class Masker(Protocol):
     def text(self, text: str) -> str:
         """`text` with every known value masked."""
 
+    def quoted(self, text: str) -> str:
+        """The same for what a program said that takes values apart (Compose): pieces of values are masked, too."""
+
     def learn(self, env: bytes) -> None:
         """Also masks the values of this dotenv file (those of a release on the target)."""
 

@@ -119,7 +119,9 @@ def _concluded(run: Run, state: TargetState, manifest: Manifest, verdict: Verdic
         case _ if heals:
             reason = f"{release} runs as it should again"
             if state.phase is Phase.REVERTING:
-                state = state.model_copy(update={"phase": Phase.ROLLED_BACK, "since": ctx.clock.now(), "previous": None})
+                state = state.model_copy(
+                    update={"phase": Phase.ROLLED_BACK, "since": ctx.clock.now(), "previous": None}
+                )
             return run.finish(tidy(ctx, state, manifest), exit_code=ExitCode.OK, result="healed", reason=reason)
         case _:
             state = history.concluded(state, history.Outcome.VERIFIED, release=release, now=ctx.clock.now())
@@ -127,9 +129,7 @@ def _concluded(run: Run, state: TargetState, manifest: Manifest, verdict: Verdic
             return run.finish(tidy(ctx, state, manifest), exit_code=ExitCode.OK, result="deployed", reason=reason)
 
 
-def _given_up(
-    run: Run, state: TargetState, manifest: Manifest, *, verdict: str, why: str, heals: bool
-) -> PassResult:
+def _given_up(run: Run, state: TargetState, manifest: Manifest, *, verdict: str, why: str, heals: bool) -> PassResult:
     """The pass ends early, and not for the release's fault. A switch is undone; a repair has nothing to undo."""
     run.verdict = verdict
     if heals:
@@ -146,7 +146,9 @@ def _breached(
     watched = state.phase is not None and state.phase.is_measured
     if heals and not watched:
         run.verdict = VerdictKind.NO_GO.value
-        text = f"{manifest.release} was put back and isn't healthy: {reason}; it is the release to go back to, so it stays"
+        text = (
+            f"{manifest.release} was put back and isn't healthy: {reason}; it is the release to go back to, so it stays"
+        )
         return run.finish(state, exit_code=ExitCode.ERROR, result="failed", reason=text)
     if not ctx.deploy.rollback.on_breach:
         state = history.concluded(state, history.Outcome.HELD, release=manifest.release, now=ctx.clock.now())
@@ -161,7 +163,9 @@ def with_completed(ctx: TargetContext, state: TargetState, manifest: Manifest) -
     present = {container.id for container in containers}
     observed = Observed(host=HostView(ours=True, state=state), containers=containers)
     done = {
-        name: (*(known for known in state.completed.get(name, ()) if known != facts.digest), facts.digest)[-MOST_COMPLETED:]
+        name: (*(known for known in state.completed.get(name, ()) if known != facts.digest), facts.digest)[
+            -MOST_COMPLETED:
+        ]
         for name, facts in manifest.services.items()
         if facts.one_shot and finished(name, facts, observed)
     }

@@ -29,8 +29,8 @@ _ESCAPED = re.compile("[\x7f-\x9f\u2028\u2029\ufeff\ufffe\uffff]")
 class Desired:
     """The release that the desired state asks for.
 
-    `bundle` is None where the release is known already and lies on the target, or is quarantined; `manifest` is None only
-    for a quarantined one whose files are gone. `pulls` are images that the target lacks: then `release` isn't final.
+    `bundle` is None where the release is known already and lies on the target, or is quarantined; `manifest` is None
+    only for a quarantined one whose files are gone. `pulls` are images that the target lacks: then `release` isn't final.
     """
 
     release: str
@@ -91,7 +91,10 @@ def remember(state: TargetState, desired: Desired) -> TargetState:
 
 
 def _rendered(ctx: TargetContext, tree: SourceTree, source: str, *, key: bytes, pull: bool) -> Desired:
-    rendering = ctx.host.render(tree, ctx.delivered_env, ctx.deploy.tag)
+    try:
+        rendering = ctx.host.render(tree, ctx.delivered_env, ctx.deploy.tag)
+    except PreflightFailed as error:
+        raise PreflightFailed(ctx.mask.quoted(str(error))) from None  # Compose quotes pieces of values
     images, pulls = _images(ctx, image_references(rendering), pull=pull)
     values = {entry.key: entry.value.get_secret_value() for entry in ctx.env.entries}
     content = self_contained(rendering, tree, ctx.place(key), tag=ctx.deploy.tag, images=images, env=values)

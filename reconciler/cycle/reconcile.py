@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from reconciler.core import history
 from reconciler.core.planner import make_plan
@@ -11,6 +11,7 @@ from reconciler.cycle.context import TargetContext
 from reconciler.cycle.desired import Desired, remember, resolve
 from reconciler.cycle.result import PassResult
 from reconciler.cycle.run import not_ours, recover, refuse_foreign, save_state
+from reconciler.cycle.upkeep import hold_again
 from reconciler.model.errors import ExitCode, NotOurs
 from reconciler.model.observed import HostView, Observed
 from reconciler.model.plan import Plan
@@ -34,7 +35,7 @@ class Assessment:
 
 
 def reconcile(ctx: TargetContext) -> PassResult:
-    """One mutating pass. Raises the errors of `reconciler.model.errors` where it can't act; then nothing was touched."""
+    """One mutating pass. Raises an error of `reconciler.model.errors` where it can't act: then nothing was touched."""
     lock, view = ctx.host.lock(ctx.who)
     try:
         ctx.mask.learn(view.env)
@@ -95,7 +96,11 @@ def _reconcile(ctx: TargetContext, view: HostView) -> PassResult:
     if seen.plan.drift and not seen.plan.switches and ctx.deploy.drift.policy == "alert":
         named = "; ".join(f"{vector}: {what}" for vector, what in seen.plan.drift)
         return _result(
-            ctx, seen, exit_code=ExitCode.CHANGES_PENDING, result="drifted", message=f"drift left alone by policy: {named}"
+            ctx,
+            seen,
+            exit_code=ExitCode.CHANGES_PENDING,
+            result="drifted",
+            message=f"drift left alone by policy: {named}",
         )
     if not seen.plan.is_empty or _needs_proof(state, seen.manifest):
         from reconciler.cycle.deploy import deploy  # a pass with nothing to do counts its milliseconds
@@ -107,6 +112,7 @@ def _reconcile(ctx: TargetContext, view: HostView) -> PassResult:
     learned = remember(state, seen.desired)
     if learned is not state:
         save_state(ctx, learned)
+    unsafe = hold_again(ctx, state)
     if state.phase is not None and state.phase.is_measured:
         from reconciler.cycle.soak import soak
 
@@ -114,8 +120,8 @@ def _reconcile(ctx: TargetContext, view: HostView) -> PassResult:
     else:
         result = _result(ctx, seen, exit_code=ExitCode.OK, result="in_sync", message=_in_sync_text(state))
     if seen.quarantined and result.exit_code is ExitCode.OK:
-        return _blocked(ctx, seen, _quarantine_reason(state, seen.desired.release))
-    return result
+        result = _blocked(ctx, seen, _quarantine_reason(state, seen.desired.release))
+    return replace(result, notes=(*result.notes, *unsafe))
 
 
 def _serving(ctx: TargetContext, view: HostView, state: TargetState) -> Manifest | None:
@@ -190,8 +196,8 @@ def _quarantine_reason(state: TargetState, release: str) -> str:
     entry = state.quarantine[release]
     serves = f"{state.serving} serves" if state.serving and state.serving != release else "nothing serves"
     return (
-        f"{release} is quarantined since {entry.at:%Y-%m-%d %H:%M:%S} UTC ({entry.reason}; record {entry.run}) and isn't"
-        f" tried again; {serves}. Release another, or lift it: `reconcile retry`"
+        f"{release} is quarantined since {entry.at:%Y-%m-%d %H:%M:%S} UTC ({entry.reason}; record {entry.run}) and"
+        f" isn't tried again; {serves}. Release another, or lift it: `reconcile retry`"
     )
 
 
@@ -204,5 +210,3 @@ def _suspension_reason(state: TargetState) -> str:
 
 def _in_sync_text(state: TargetState) -> str:
     return f"in sync: {state.serving} serves ({state.phase.value if state.phase else 'no phase'})"
-
-

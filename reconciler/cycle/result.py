@@ -15,7 +15,8 @@ class PassResult:
     """The end of one pass.
 
     `result` is a short word for metrics: in_sync, deployed, healed, reverted, held, blocked, locked, pending,
-    unreachable, failed, revert_failed, adopted, rolled_back. `message` is the sentence for people. `durations` in seconds.
+    unreachable, failed, revert_failed, adopted, rolled_back. `message` is the sentence for people.
+    `durations` are in seconds.
     """
 
     target: str

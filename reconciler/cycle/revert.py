@@ -5,12 +5,11 @@ from __future__ import annotations
 from reconciler.core import history
 from reconciler.core.planner import make_plan
 from reconciler.cycle.apply import apply
-from reconciler.cycle.context import TargetContext
 from reconciler.cycle.result import PassResult
 from reconciler.cycle.run import Run
 from reconciler.cycle.upkeep import tidy
 from reconciler.cycle.verify import Verification, verify
-from reconciler.cycle.watch import StartFailed, settle
+from reconciler.cycle.watch import settle
 from reconciler.model.errors import ExitCode, ReconcilerError, RevertFailed, TargetUnreachable
 from reconciler.model.measure import VerdictKind
 from reconciler.model.observed import ContainerFacts, Observed
@@ -55,7 +54,11 @@ def revert(
     state = _concluded(state, manifest, reason, run, blame=blame)
     where = f"; evidence on the target: {run.evidence}" if run.evidence else ""
     serves = f"{back} serves again {proof(verification)}"
-    text = f"{manifest.release} breached ({reason}) and is quarantined; {serves}{where}" if blame else f"{reason}: {serves}"
+    text = (
+        f"{manifest.release} breached ({reason}) and is quarantined; {serves}{where}"
+        if blame
+        else f"{reason}: {serves}"
+    )
     return run.finish(tidy(ctx, state, kept), exit_code=ExitCode.REVERTED, result="reverted", reason=text)
 
 
@@ -64,7 +67,8 @@ def enter(
 ) -> tuple[TargetState, Manifest, Verification]:
     """Switches to a retained release, brings it up and verifies it; the quarantine is on record before the switch.
 
-    Nothing interrupts it but the process's end. Raises RevertFailed where the release is not whole, StartFailed where it doesn't come up, TargetUnreachable.
+    Nothing interrupts it but the process's end. Raises RevertFailed where the release is not whole, StartFailed where
+    it doesn't come up, TargetUnreachable.
     """
     ctx = run.ctx
     ctx.interrupted.answered()
@@ -118,7 +122,9 @@ def _stopped(run: Run, state: TargetState, manifest: Manifest, reason: str, *, b
             ctx.engine.stop(container.id)
     if not blame:
         state = state.model_copy(update={"phase": Phase.FAILED, "since": ctx.clock.now(), "stabilization": None})
-        text = f"{reason}: {manifest.release} was stopped, because there is nothing to go back to; the next pass tries it"
+        text = (
+            f"{reason}: {manifest.release} was stopped, because there is nothing to go back to; the next pass tries it"
+        )
         return run.finish(state, exit_code=ExitCode.REVERTED, result="reverted", reason=text)
     state = history.concluded(
         state,
@@ -133,9 +139,7 @@ def _stopped(run: Run, state: TargetState, manifest: Manifest, reason: str, *, b
     return run.finish(state, exit_code=ExitCode.REVERTED, result="reverted", reason=text + where)
 
 
-def _failed(
-    run: Run, state: TargetState, manifest: Manifest, reason: str, back: str, why: str
-) -> PassResult:
+def _failed(run: Run, state: TargetState, manifest: Manifest, reason: str, back: str, why: str) -> PassResult:
     """The way back breached, too: stop, and page. Nothing is tried again by itself (P5)."""
     ctx = run.ctx
     run.verdict = VerdictKind.NO_GO.value

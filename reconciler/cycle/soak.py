@@ -43,9 +43,7 @@ def soak(ctx: TargetContext, state: TargetState, manifest: Manifest, observed: O
             text = f"in sync: {manifest.release} is stabilizing, {after.covered:.0f} s of {spec.period:.0f} s covered"
             return _result(ctx, state, manifest, ExitCode.OK, "in_sync", text, taken)
         case Stable():
-            state = history.concluded(
-                state, history.Outcome.STABILIZED, release=manifest.release, now=ctx.clock.now()
-            )
+            state = history.concluded(state, history.Outcome.STABILIZED, release=manifest.release, now=ctx.clock.now())
             state = tidy(ctx, state, manifest)
             save_state(ctx, state)
             text = f"{manifest.release} is stable now, and last good"

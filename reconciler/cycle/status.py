@@ -57,7 +57,16 @@ def status(ctx: TargetContext) -> Status:
         containers = ctx.engine.containers(ctx.project, details=True)
     except TargetUnreachable as error:
         return Status(
-            ctx.name, Sync.UNKNOWN, Health.UNKNOWN, None, ctx.deploy.tag, None, None, None, (), ctx.mask.text(str(error))
+            ctx.name,
+            Sync.UNKNOWN,
+            Health.UNKNOWN,
+            None,
+            ctx.deploy.tag,
+            None,
+            None,
+            None,
+            (),
+            ctx.mask.text(str(error)),
         )
     state = view.state or ctx.fresh_state()
     observed = Observed(host=view, containers=containers)

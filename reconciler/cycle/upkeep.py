@@ -8,7 +8,7 @@ from reconciler.core import history
 from reconciler.core.retention import prunable
 from reconciler.cycle.context import TargetContext
 from reconciler.cycle.desired import carries_tag
-from reconciler.model.errors import PreflightFailed, ReconcilerError, TargetUnreachable
+from reconciler.model.errors import PreflightFailed, ReconcilerError, TargetUnfit, TargetUnreachable
 from reconciler.model.observed import HostView
 from reconciler.model.release import Bundle
 from reconciler.model.stored import Manifest, TargetState
@@ -26,8 +26,8 @@ def ensure_room(ctx: TargetContext, view: HostView, bundle: Bundle | None) -> No
     where = f"{ctx.name}: {ctx.target.deploy_dir}"
     if view.disk_free < size:
         raise PreflightFailed(
-            f"{where} has {view.disk_free // 1024 // 1024} MiB free, and the release needs {size // 1024 // 1024 + 1} MiB;"
-            " nothing was changed"
+            f"{where} has {view.disk_free // 1024 // 1024} MiB free, and the release needs"
+            f" {size // 1024 // 1024 + 1} MiB; nothing was changed"
         )
     limit = ctx.deploy.gates.resources.disk_percent
     used = 100.0 * (view.disk_size - view.disk_free) / view.disk_size if view.disk_size else 0.0
@@ -39,7 +39,7 @@ def ensure_room(ctx: TargetContext, view: HostView, bundle: Bundle | None) -> No
 
 
 def ensure_images(ctx: TargetContext, manifest: Manifest, services: Iterable[str]) -> None:
-    """Raises PreflightFailed where an image that these services are about to start from is gone, and can't be had again.
+    """Raises PreflightFailed where an image that these services are about to start from is gone for good.
 
     A release that is on the target already may have lost its images since: nothing is stopped before they are back.
     """
@@ -47,8 +47,8 @@ def ensure_images(ctx: TargetContext, manifest: Manifest, services: Iterable[str
         facts = manifest.services[name]
         if ctx.engine.image_id(facts.image_id) is None and not _fetched(ctx, facts.image, facts.image_id):
             raise PreflightFailed(
-                f"{ctx.name}: {manifest.release} needs image {facts.image} ({facts.image_id[7:19]}) for {name}, which is"
-                " gone from the target and can't be pulled; load it there. Nothing was changed"
+                f"{ctx.name}: {manifest.release} needs image {facts.image} ({facts.image_id[7:19]}) for {name}, which"
+                " is gone from the target and can't be pulled; load it there. Nothing was changed"
             )
 
 
@@ -58,7 +58,9 @@ def ensure_way_back(ctx: TargetContext, state: TargetState, entering: str) -> fr
     Raises PreflightFailed naming what is missing: then nothing is touched (P1).
     """
     wanted = {
-        history.way_back(state, leaving=entering, before=state.serving if state.serving != entering else state.previous),
+        history.way_back(
+            state, leaving=entering, before=state.serving if state.serving != entering else state.previous
+        ),
         history.last_good(state, besides=entering),
     }
     images: set[str] = set()
@@ -111,7 +113,19 @@ def tidy(ctx: TargetContext, state: TargetState, manifest: Manifest) -> TargetSt
         kept = manifest if release == manifest.release else _manifest(ctx, release)
         needed |= kept.image_ids() if kept else frozenset()
     ctx.engine.keep(ctx.project, ctx.deploy.app, frozenset(needed))
-    return _pruned(ctx, state, running)
+    return _pruned(ctx, state.model_copy(update={"kept": tuple(sorted(needed))}), running)
+
+
+def hold_again(ctx: TargetContext, state: TargetState) -> tuple[str, ...]:
+    """Keepers that somebody stopped or removed since the last pass run again: the next prune may come before a deploy.
+
+    Gives what a person has to know where that can't be done: an image is gone meanwhile.
+    """
+    try:
+        ctx.engine.add_keepers(ctx.project, ctx.deploy.app, frozenset(state.kept))
+    except (PreflightFailed, TargetUnfit) as error:
+        return (f"the way back isn't safe: {error}".replace(f"{ctx.name}: ", ""),)
+    return ()
 
 
 def _pruned(ctx: TargetContext, state: TargetState, running: frozenset[str]) -> TargetState:

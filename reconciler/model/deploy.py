@@ -37,8 +37,12 @@ class Deploy(Model):
     compose: OneOrMany[RepoPath] = Field(
         min_length=1, description="The Compose file, or a list (base, then overrides), relative to deploy.yaml."
     )
-    image: Image = Field(default_factory=Image.model_construct, description="Which images carry the tag, and how they reach a target.")
-    env: EnvFiles = Field(default_factory=EnvFiles.model_construct, description="Where the app's environment comes from.")
+    image: Image = Field(
+        default_factory=Image.model_construct, description="Which images carry the tag, and how they reach a target."
+    )
+    env: EnvFiles = Field(
+        default_factory=EnvFiles.model_construct, description="Where the app's environment comes from."
+    )
     targets: dict[PlainName, Target] = Field(min_length=1, description="Where the app runs, by name.")
     writable: Listing[Annotated[InsidePath, AfterValidator(_app_owned)]] = Field(
         (), description="Directories in deploy_dir that the app writes; never written, moved or removed by a pass."

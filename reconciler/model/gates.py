@@ -110,10 +110,14 @@ class Gates(Model):
 
     window: PositiveDuration = Field(30.0, description="How long the verification measures (a duration).")
     interval: PositiveDuration = Field(2.0, description="Time from one measurement of a gate to its next (a duration).")
-    containers: ContainersGate = Field(default_factory=ContainersGate.model_construct, description="State of the app's containers.")
+    containers: ContainersGate = Field(
+        default_factory=ContainersGate.model_construct, description="State of the app's containers."
+    )
     http: Listing[HttpGate] = Field((), description="HTTP endpoints that have to answer.")
     logs: LogsGate = Field(default_factory=LogsGate.model_construct, description="Fatal log lines since the switch.")
-    resources: ResourcesGate = Field(default_factory=ResourcesGate.model_construct, description="Limits of CPU, memory and disk.")
+    resources: ResourcesGate = Field(
+        default_factory=ResourcesGate.model_construct, description="Limits of CPU, memory and disk."
+    )
     network: Listing[NetworkGate] = Field((), description="Outside services that have to be in reach.")
     metrics: Listing[MetricGate] = Field((), description="Numbers from a measuring system.")
     scenarios: Listing[ScenarioGate] = Field((), description="Commands that have to succeed in a container.")

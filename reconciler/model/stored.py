@@ -35,7 +35,9 @@ class ServiceFacts(Stored):
 
     `digest` is keyed (P9) and leaves out what doesn't change a container. `startup` is the longest time in seconds that
     its health check grants before the engine itself says unhealthy (start period + retries × (interval + timeout));
-    `stop` is its stop grace period in seconds.
+    `stop` is its stop grace period in seconds. `shares` are the services whose namespaces or volumes it is in: it has
+    to be made anew when they are. `beside` are those and the ones it links to: Compose's hash of it is another one when
+    they aren't named in the same command.
     """
 
     digest: str
@@ -47,6 +49,8 @@ class ServiceFacts(Stored):
     startup: float = 0.0
     stop: float = 10.0
     depends_on: dict[str, Condition] = Field(default_factory=dict)
+    shares: tuple[str, ...] = ()
+    beside: tuple[str, ...] = ()
 
 
 class Manifest(Stored):
@@ -181,6 +185,8 @@ class TargetState(Stored):
     """Id of an adopted container → digest of the definition that it stands for."""
     sources: dict[str, str] = Field(default_factory=dict)
     """Keyed digest of sources → release id that they rendered to: spares rendering what is known."""
+    kept: tuple[str, ...] = ()
+    """Image ids that keepers hold since the last pass that changed something."""
     open: OpenPass | None = None
 
     @property

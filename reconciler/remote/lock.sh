@@ -19,7 +19,7 @@ fi
 [ -w "$own" ] || die 70 "can't write to $own as $(id -un)"
 exec 9>>"$own/lock"
 if ! flock -n 9; then
-    cat "$own/holder" 2>/dev/null >&2 || true
+    cat "$own/holder" >&2 2>/dev/null || true # in this order: 2>/dev/null first would swallow it
     exit 75
 fi
 if [ ! -s "$own/key" ]; then

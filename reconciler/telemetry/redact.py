@@ -36,6 +36,7 @@ COMMON: Final = frozenset([*_WORDS, *_SWITCHES, *_LEVELS, *_PLACES, *_HOSTS])
 
 _Tree = dict[str, "_Tree"]
 _SIGN = r"""\\*["']?\]?[ \t]*[=:][ \t]*\\*["']?"""  # after a key: `=`, `: `, `": "`, `\": \"`
+_SEPARATORS = (re.compile(r"[^\w.+~-]+"), re.compile(r"\W+"))
 _IN_NAME = re.compile(r"[\w-]")
 _WORD = re.compile(r"\w")
 _MOST_PASSES = 10
@@ -87,6 +88,22 @@ class Redactor:
         result = Redactor(others=self._others + other._others)
         result._keyed = self._keyed + other._keyed
         return result
+
+    def strict(self) -> Redactor:
+        """Masks the longer pieces of values, too: for what a program says that takes values apart.
+
+        (Compose splits `127.0.0.1:${PORT}:80` at its colons before it calls a port invalid.) It may hide too much.
+        """
+        from pydantic import SecretStr
+
+        pieces = {
+            piece
+            for _, secret, public in self._keyed
+            for separators in _SEPARATORS
+            for piece in separators.split(secret.get_secret_value())
+            if len(piece) >= SHORTEST_LINE and not is_common(piece) and piece not in public
+        }
+        return self.union(Redactor(others=[SecretStr(piece) for piece in sorted(pieces)]))
 
     def __repr__(self) -> str:
         return f"Redactor({len(self._keyed) + len(self._others)} values)"

@@ -30,6 +30,13 @@ def job(tmp_path: Path, images: Images) -> Iterator[Job]:
         yield own
 
 
+@pytest.fixture
+def far_job(tmp_path: Path, images: Images, sshd: SshServer) -> Iterator[Job]:
+    """A job over a real sshd; nothing is deployed yet."""
+    with new_job(tmp_path, images, sshd) as own:
+        yield own
+
+
 @pytest.fixture(params=["local", "ssh"])
 def any_job(request: pytest.FixtureRequest, tmp_path: Path, images: Images) -> Iterator[Job]:
     """A job on this machine, and the same over a real sshd."""

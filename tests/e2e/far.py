@@ -14,8 +14,8 @@ from tests.world.network import free_port
 from tests.world.world import Project, Repo, new_repo
 
 QUICK = {
-    "gates.window": "1s",
-    "gates.interval": "300ms",
+    "gates.window": "500ms",
+    "gates.interval": "250ms",
     "gates.resources": None,
     "stabilization": {"period": "1h", "interval": "1s"},
 }

@@ -205,7 +205,8 @@ def new_job(tmp: Path, images: Images, ssh: SshServer | None = None) -> Iterator
         repo = new_repo(tmp / "repo", project, images)
         compose = repo.path / "desired_state" / "observer" / "compose.yaml"
         text = compose.read_text().replace("interval: 1s", "interval: 300ms")
-        text = text.replace("      - ./uploads:/data/uploads\n", "      - ./uploads:/data/uploads\n      - keep:/data/keep\n")
+        uploads = "      - ./uploads:/data/uploads\n"
+        text = text.replace(uploads, f"{uploads}      - keep:/data/keep\n")
         compose.write_text(f"{text}\nvolumes:\n  keep:\n")
         repo.edit({**GATES, **SLOW_TO_STABILIZE, **(over_ssh(ssh) if ssh else {})})
         repo.commit("Short gates")

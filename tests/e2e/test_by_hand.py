@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import pytest
 
-from tests.e2e.job import Job
-from tests.world.images import GOOD
+from tests.e2e.job import Job, new_job
+from tests.world.images import GOOD, Images
 
 pytestmark = pytest.mark.engine
 
 
-def test_a_rollback_by_hand_stays_and_the_next_pass_says_so(any_job: Job) -> None:
-    job = any_job
+def test_a_rollback_by_hand_stays_and_the_next_pass_says_so(far_job: Job) -> None:
+    job = far_job
     job.once()
     job.plant()
     first = job.link("current")
@@ -66,12 +68,8 @@ def test_nothing_of_one_app_is_touched_in_the_name_of_another(shared: Job, comma
 
 
 @pytest.fixture(scope="module")
-def shared(tmp_path_factory: pytest.TempPathFactory, images: object) -> object:
+def shared(tmp_path_factory: pytest.TempPathFactory, images: Images) -> Iterator[Job]:
     """An app that is there already."""
-    from tests.e2e.job import new_job
-    from tests.world.images import Images
-
-    assert isinstance(images, Images)
     with new_job(tmp_path_factory.mktemp("shared"), images) as job:
         job.once()
         yield job

@@ -7,14 +7,13 @@ import signal
 import pytest
 
 from ops.demo.images import Fault
-from tests.e2e.job import Job
+from tests.e2e.job import Job, await_true
 from tests.world.images import GOOD
 
 pytestmark = pytest.mark.engine
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM], ids=["Ctrl-C", "SIGTERM"])
-def test_ctrl_c_after_the_switch_goes_back_to_what_served(job: Job, number: signal.Signals) -> None:
+def test_ctrl_c_after_the_switch_goes_back_to_what_served(job: Job) -> None:
     """Not to last good, not to the release before: to the one that served. Nobody is blamed, and it is tried again."""
     job.repo.edit({"stabilization": {"period": "100ms", "interval": "1s"}})
     job.deploy(GOOD[0])
@@ -28,7 +27,7 @@ def test_ctrl_c_after_the_switch_goes_back_to_what_served(job: Job, number: sign
     with job.start("--once") as running:
         running.wait_for("verifying for")
         assert job.project.version() == GOOD[2]
-        running.signal(number)
+        running.signal(signal.SIGINT)
         done = running.end(expect=3)
     assert "interrupted" in done.stdout
     assert (job.project.version(), job.link("current"), job.last_good_tag()) == (GOOD[1], before, GOOD[0])
@@ -55,10 +54,10 @@ def test_ctrl_c_before_the_switch_leaves_everything_as_it_was(any_job: Job) -> N
     assert job.project.version() == GOOD[1]
 
 
-def test_ctrl_c_during_a_first_deploy_stops_it_and_the_next_pass_tries_again(job: Job) -> None:
+def test_sigterm_during_a_first_deploy_stops_it_and_the_next_pass_tries_again(job: Job) -> None:
     with job.start("--once") as running:
         running.wait_for("verifying for")
-        running.signal(signal.SIGINT)
+        running.signal(signal.SIGTERM)
         running.end(expect=3)
     assert job.state()["quarantine"] == {}
     assert not [c.name for c in job.project.containers().values() if c.status == "running"]
@@ -83,7 +82,7 @@ def test_a_second_ctrl_c_ends_at_once_and_the_next_pass_goes_on(job: Job) -> Non
     assert job.link("current") != before
 
 
-MOMENTS = ["staging", "switching to", "bringing up capture, web", "waiting for the engine", "verifying for"]
+MOMENTS = ["staging", "switching to", "bringing up capture", "waiting for the engine", "verifying for"]
 
 
 def test_killed_at_any_moment_the_next_passes_converge_with_one_record_each(job: Job) -> None:
@@ -104,12 +103,11 @@ def test_killed_at_any_moment_the_next_passes_converge_with_one_record_each(job:
         assert len({record["run"] for record in new}) == len(new)
         assert new[-1]["exit_code"] == 0, moment
         assert [record["verdict"] for record in new[:-1]] in ([], ["interrupted"]), moment
-    assert "open" not in {key for key, value in job.state().items() if value and key == "open"}
+        assert job.state()["open"] is None
     job.assert_data_untouched()
 
 
-def test_killed_on_the_way_back_the_next_pass_finishes_it(any_job: Job) -> None:
-    job = any_job
+def test_killed_on_the_way_back_the_next_pass_finishes_it(job: Job) -> None:
     job.once()
     before = job.link("current")
     job.repo.release(job.images.bad(Fault.CRASH))
@@ -135,8 +133,6 @@ def test_what_a_bad_release_said_before_its_pass_was_killed_still_counts(job: Jo
         running.wait_for("waiting for the engine")
         running.process.kill()
         running.end(expect=-9)
-    from tests.e2e.job import await_true
-
     await_true("it has said so", lambda: b"FATAL" in job.service("capture").logs())
     done = job.once(expect=3)
     assert "matching FATAL" in done.stdout
@@ -149,8 +145,10 @@ def test_of_two_at_once_exactly_one_acts_and_the_other_names_it(any_job: Job) ->
     job.repo.release(job.images.good(GOOD[1]))
     with job.start("--once") as first:
         first.wait_for("verifying for")
+        first.process.send_signal(signal.SIGSTOP)  # however slow the machine is, it is still at work
         started = job.started()
         second = job.once(expect=5)
+        first.process.send_signal(signal.SIGCONT)
         assert f"process {first.process.pid})" in second.stdout
         first.end(expect=0)
     assert job.started() == started

@@ -18,8 +18,7 @@ def comment(job: Job, path: str) -> None:
     job.repo.commit(f"Think about {path}")
 
 
-def test_a_quarantine_holds_until_retry_or_another_release(any_job: Job) -> None:
-    job = any_job
+def test_a_quarantine_holds_until_retry_or_another_release(job: Job) -> None:
     job.once()
     tag = job.images.bad(Fault.CRASH)
     job.deploy(tag, expect=3)

@@ -10,7 +10,7 @@ import subprocess
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -29,6 +29,12 @@ pytestmark = pytest.mark.engine
 
 A, B, C = GOOD
 PASSWORD = "canary-pw-0f3a9c71"
+
+
+@pytest.fixture(scope="module")
+def second(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SecondEngine]:
+    with second_engine(tmp_path_factory.mktemp("second")) as engine:
+        yield engine
 
 
 def once(repo: Repo, *, code: int = 0, env: dict[str, str] | None = None) -> Completed:
@@ -59,9 +65,7 @@ class TestRegistry:
         for tag in (A, B, C):
             subprocess.run(["docker", "rmi", f"{closed.repository()}:{tag}"], capture_output=True, check=False)
 
-    def test_a_failed_pull_costs_nothing(
-        self, quick: Repo, project: Project, closed: Registry, tmp_path: Path
-    ) -> None:
+    def test_a_failed_pull_costs_nothing(self, quick: Repo, project: Project, closed: Registry, tmp_path: Path) -> None:
         """Each cause in turn over one running app; then, each time, what was missing arrives."""
         by_env = {"username": "deployer", "password": {"env": "REGISTRY_PASSWORD"}}
         right, wrong = {"REGISTRY_PASSWORD": PASSWORD}, {"REGISTRY_PASSWORD": "not-it-at-all"}
@@ -209,6 +213,9 @@ class TestSsh:
     def test_out_of_reach_is_unknown(self, quick: Repo, project: Project, sshd: SshServer, images: Images) -> None:
         """Refused, silent, hanging up: 6 within 15 s, from every command, and the app goes on."""
         quick.release(images.good(B))
+        began = time.monotonic()
+        quick.reconcile("--version")
+        start = time.monotonic() - began  # of Python alone, on a machine that may be busy
         with untouched(project, A):
             for behaviour, words in {
                 nobody: ("connection refused",),
@@ -220,7 +227,7 @@ class TestSsh:
                     for command in (["--once"],) if behaviour is silent else (["--once"], ["plan"], ["rollback"]):
                         began = time.monotonic()
                         refused(quick.reconcile(*command), 6, "demo", *words)
-                        assert time.monotonic() - began < 15
+                        assert time.monotonic() - began < 15 + 3 * start
             status = quick.reconcile("status", "--output", "json")
             assert status.returncode == 6
             [target] = json.loads(status.stdout)["targets"]
@@ -242,7 +249,13 @@ class TestSsh:
         with untouched(project, A):
             sshd.known_hosts.write_text(f"[127.0.0.1]:{sshd.port} {another}\n")
             refused(
-                quick.reconcile("--once"), 1, "HOST KEY CHANGED", shown, fingerprint(other), "ssh-keygen -R", "ssh-keyscan"
+                quick.reconcile("--once"),
+                1,
+                "HOST KEY CHANGED",
+                shown,
+                fingerprint(other),
+                "ssh-keygen -R",
+                "ssh-keyscan",
             )
             sshd.known_hosts.write_text("")
             refused(quick.reconcile("--once"), 1, "unknown host key", shown, "ssh-keyscan", str(sshd.known_hosts))
@@ -308,52 +321,48 @@ def hangs_up() -> Iterator[int]:
 class TestServer:
     """What only a server of its own allows: no engine, no Compose."""
 
-    @pytest.fixture(scope="class")
-    def second(self, tmp_path_factory: pytest.TempPathFactory) -> Iterator[SecondEngine]:
-        with second_engine(tmp_path_factory.mktemp("second")) as engine:
-            yield engine
-
     @pytest.fixture
     def far(self, tmp_path: Path, second: SecondEngine, images: Images) -> Iterator[Far]:
         with far_away(tmp_path, second, images) as far:
-            second.load(*[images.reference(images.good(tag)) for tag in (A, B)])
+            second.load(*[images.reference(images.good(tag)) for tag in (A, B, C)])
             yield far
 
     def test_without_its_engine_nothing_is_known_and_nothing_repaired(self, far: Far) -> None:
         """A stopped dockerd is not an app without containers."""
-        once(far.repo)
+        for tag in (A, B):
+            far.repo.release(tag)
+            once(far.repo)
         ids = far.project.container_ids()
         far.server.kill()
-        far.repo.release(B)
+        far.repo.release(C)
         try:
             for command in (["--once"], ["plan"], ["rollback"]):
                 refused(far.repo.reconcile(*command), 6, "demo", "docker.sock", "is dockerd up?")
             assert far.repo.reconcile("status").returncode == 6
-            assert not list((far.project.deploy_dir / "releases").glob(f"{B}*"))
+            assert not list((far.project.deploy_dir / "releases").glob(f"{C}*"))
         finally:
             far.server.start()
         assert far.project.container_ids() == ids
         once(far.repo)
-        assert far.version() == B
+        assert far.version() == C
 
     def test_no_compose_or_only_v1_is_said_so(self, far: Far, tmp_path: Path) -> None:
         """The old docker-compose is on Debian's servers still."""
         once(far.repo)
         far.repo.release(B)
         (tmp_path / "nothing").mkdir()
-        old = tmp_path / "docker-compose"
+        (tmp_path / "old").mkdir()
+        old = tmp_path / "old" / "docker-compose"
         old.write_text("#!/bin/sh\necho 'docker-compose version 1.29.2, build unknown'\n")
         old.chmod(0o755)
         there = [Path(place) for place in PLUGIN_DIRECTORIES if Path(place).is_dir()]
-        commands = {Path(found) for found in (shutil.which("docker"), "/usr/bin/docker") if found and Path(found).exists()}
-        with untouched(far.project, A, place=far.server.inside):
-            with hidden(far.server, there, tmp_path / "nothing"):
-                refused(far.repo.reconcile("--once"), 1, "Docker Compose v2 or later is missing", "install")
-                if (v1 := shutil.which("docker-compose")) is not None:
-                    with hidden(far.server, [Path(v1)], old):
-                        refused(far.repo.reconcile("--once"), 1, "docker-compose v1 is not enough")
-                with hidden(far.server, sorted(commands), Path("/dev/null")):
-                    refused(far.repo.reconcile("--once"), 1, "no docker command on this host", "install")
+        commands = [place for place in (Path("/usr/bin/docker"), Path("/usr/local/bin/docker")) if place.exists()]
+        with untouched(far.project, A, place=far.server.inside), hidden(far.server, there, tmp_path / "nothing"):
+            refused(far.repo.reconcile("--once"), 1, "Docker Compose v2 or later is missing", "install")
+            with hidden(far.server, [Path("/usr/local/sbin")], tmp_path / "old"):
+                refused(far.repo.reconcile("--once"), 1, "docker-compose v1 is not enough")
+            with hidden(far.server, commands, Path("/dev/null")):
+                refused(far.repo.reconcile("--once"), 1, "no docker command on this host", "install")
         once(far.repo)
         assert far.version() == B
 
@@ -413,7 +422,9 @@ class TestUser:
             with ssh_server(keys) as sshd:
                 user = User(name, home, sshd)
                 user.own(home / "home")
-                quick.edit({"targets.demo": {**over(quick.project, sshd), "user": name, "deploy_dir": str(home / "app")}})
+                quick.edit(
+                    {"targets.demo": {**over(quick.project, sshd), "user": name, "deploy_dir": str(home / "app")}}
+                )
                 yield user
         finally:
             quick.project.remove()
@@ -458,7 +469,7 @@ class TestUser:
     def test_outside_of_dockers_group_and_with_sudo(
         self, user: User, quick: Repo, project: Project, images: Images
     ) -> None:
-        """Docker's socket is closed to it: said so. `sudo: true` without a right to it: said so, too. With it: works."""
+        """Docker's socket is closed to it: said so. `sudo: true` without the right to: said so, too. With it: works."""
         user.own(user.home / "app")
         done = quick.reconcile("--once")
         refused(done, done.returncode, "docker.sock", "permission denied", "group docker", "sudo: true")
@@ -491,5 +502,3 @@ def _owners() -> set[int]:
         except OSError:
             continue
     return found
-
-

@@ -1,4 +1,4 @@
-"""From verified to stable across passes, by measurements alone; a breach on the way reverts, and blindness holds (P4)."""
+"""From verified to stable across passes, by measurements alone; a breach reverts, and blindness holds (P4)."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from ops.demo.images import Fault
 from tests.e2e.job import Job, await_true, new_job, over_ssh
 from tests.world.images import GOOD, Images
 from tests.world.sshd import ssh_server
@@ -16,16 +17,6 @@ pytestmark = pytest.mark.engine
 
 def phase(job: Job) -> str:
     return str(job.json("status", expect=None)["targets"][0]["phase"])
-
-
-def sick(job: Job, *, pause: bool) -> None:
-    """A capture that stands still makes web answer 503 after ten seconds; the heartbeat's age is what web looks at."""
-    heartbeat = job.dir / "runtime" / "state" / "heartbeat"
-    if pause:
-        job.service("capture").pause()
-        heartbeat.write_text("1000000000\n")
-    else:
-        job.service("capture").unpause()
 
 
 def test_only_measured_time_makes_a_release_stable_and_last_good(job: Job) -> None:
@@ -53,7 +44,6 @@ def test_a_breach_while_stabilizing_reverts_and_says_what_was_seen(job: Job) -> 
     job.deploy(GOOD[0])
     first = job.link("current")
     job.deploy(job.images.good(GOOD[1]))
-    # web's own check would make it unhealthy, too; here the HTTP gate may be first
     job.service("web").exec_run(["/bin/sh", "-c", "echo FATAL: disk on fire >/proc/1/fd/1"])
     done = job.once(expect=3)
     assert "1 line of web matching FATAL" in done.stdout
@@ -67,29 +57,30 @@ def test_a_release_that_cannot_be_measured_is_held_and_verified_later(tmp_path: 
     """An sshd that forbids forwarding isn't a broken app: nothing moves, and a later pass that can look decides."""
     directory = tmp_path / "ssh"
     directory.mkdir()
-    with ssh_server(directory) as open_door, ssh_server(directory, options={"AllowTcpForwarding": "no"}) as closed_door:
-        with new_job(tmp_path, images, open_door) as job:
-            job.once()
-            first = job.link("last_good")
-            job.repo.edit(over_ssh(closed_door))
-            done = job.deploy(images.good(GOOD[1]), expect=8)
-            assert "held" in done.stdout
-            assert (job.project.version(), job.link("last_good")) == (GOOD[1], first)
-            started = job.started()
-            job.once(expect=8)
-            job.repo.edit(over_ssh(open_door))
-            job.once()
-            assert job.started() == started
-            assert phase(job) == "stabilizing"
-            assert [record["exit_code"] for record in job.records()] == [0, 8]
+    with (
+        ssh_server(directory) as open_door,
+        ssh_server(directory, options={"AllowTcpForwarding": "no"}) as closed_door,
+        new_job(tmp_path, images, open_door) as job,
+    ):
+        job.once()
+        first = job.link("last_good")
+        job.repo.edit(over_ssh(closed_door))
+        done = job.deploy(images.good(GOOD[1]), expect=8)
+        assert "held" in done.stdout
+        assert (job.project.version(), job.link("last_good")) == (GOOD[1], first)
+        started = job.started()
+        job.once(expect=8)
+        job.repo.edit(over_ssh(open_door))
+        job.once()
+        assert job.started() == started
+        assert phase(job) == "stabilizing"
+        assert [record["exit_code"] for record in job.records()] == [0, 8]
 
 
 def test_a_bad_release_behind_a_closed_door_reverts_and_no_one_claims_more_than_was_seen(
     tmp_path: Path, images: Images
 ) -> None:
     """The crash is seen through the engine; that the way back answers can't be."""
-    from ops.demo.images import Fault
-
     directory = tmp_path / "ssh"
     directory.mkdir()
     with ssh_server(directory, options={"AllowTcpForwarding": "no"}) as server, new_job(tmp_path, images) as job:

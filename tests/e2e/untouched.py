@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -48,6 +49,9 @@ def refused(done: Completed, code: int, *words: str) -> str:
     return lines[0]
 
 
+ENOUGH = 4
+
+
 @contextmanager
 def watching_processes(canary: str) -> Iterator[list[str]]:
     """Command lines and environments of this machine's processes that held `canary` meanwhile, each with its name.
@@ -57,15 +61,21 @@ def watching_processes(canary: str) -> Iterator[list[str]]:
     found: dict[str, None] = {}
     ended = threading.Event()
 
+    looks: Counter[str] = Counter()
+
     def watch() -> None:
-        while not ended.wait(0.02):
+        while not ended.wait(0.01):
             for entry in Path("/proc").glob("[0-9]*"):
-                for name in ("cmdline", "environ"):
-                    with suppress(OSError):
-                        if canary.encode() in (entry / name).read_bytes():
-                            who = (entry / "cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
-                            cgroup = (entry / "cgroup").read_text()
-                            found[f"{name} of {who[:120]} in {_innermost(cgroup)}"] = None
+                looks[entry.name] += 1
+                if looks[entry.name] <= ENOUGH:  # it was forked, and has become what it will be
+                    look(entry)
+
+    def look(entry: Path) -> None:
+        for name in ("cmdline", "environ"):
+            with suppress(OSError):
+                if canary.encode() in (entry / name).read_bytes():
+                    who = (entry / "cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
+                    found[f"{name} of {who[:120]} in {_innermost((entry / 'cgroup').read_text())}"] = None
 
     thread = threading.Thread(target=watch, name="ps", daemon=True)
     thread.start()

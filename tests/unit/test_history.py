@@ -58,15 +58,37 @@ def state_of(
 
 U, V, S = Standing.UNVERIFIED, Standing.VERIFIED, Standing.STABLE
 
-HISTORIES: list[tuple[str, dict[str, Standing], str | None, tuple[str, ...], str | None, str | None]] = [
-    # what it shows, releases oldest first (the last one is left), served before, quarantined, way back, last good of all
+Case = tuple[str, dict[str, Standing], str | None, tuple[str, ...], str | None, str | None]
+HISTORIES: list[Case] = [
+    # what it shows, releases oldest first (the last one is left), served before, quarantined, way back, last good
     ("a first release has nowhere to go", {"a": U}, None, (), None, None),
     ("a first release that was verified is last good itself", {"a": V}, None, (), None, "a"),
     ("the one before, verified", {"a": V, "b": U}, "a", (), "a", "a"),
     ("the one before, stable", {"a": S, "b": U}, "a", (), "a", "a"),
-    ("five merges in a day, the fifth bad: the fourth serves", {"a": V, "b": V, "c": V, "d": V, "e": U}, "d", (), "d", "d"),
-    ("the same with an old stable release: still the fourth", {"a": S, "b": V, "c": V, "d": V, "e": U}, "d", (), "d", "a"),
-    ("the fourth is held: it proved nothing, so last good", {"a": S, "b": V, "c": V, "d": U, "e": U}, "d", (), "a", "a"),
+    (
+        "five merges in a day, the fifth bad: the fourth serves",
+        {"a": V, "b": V, "c": V, "d": V, "e": U},
+        "d",
+        (),
+        "d",
+        "d",
+    ),
+    (
+        "the same with an old stable release: still the fourth",
+        {"a": S, "b": V, "c": V, "d": V, "e": U},
+        "d",
+        (),
+        "d",
+        "a",
+    ),
+    (
+        "the fourth is held: it proved nothing, so last good",
+        {"a": S, "b": V, "c": V, "d": U, "e": U},
+        "d",
+        (),
+        "a",
+        "a",
+    ),
     ("held, and nothing stable: the newest verified", {"a": V, "b": V, "c": U, "d": U}, "c", (), "b", "b"),
     ("held after held, and nothing verified: nowhere", {"a": U, "b": U, "c": U}, "b", (), None, None),
     ("the one before is quarantined: last good", {"a": S, "b": V, "c": U}, "b", ("b",), "a", "a"),
@@ -82,7 +104,7 @@ HISTORIES: list[tuple[str, dict[str, Standing], str | None, tuple[str, ...], str
 
 @pytest.mark.parametrize("phase", [None, *Phase])
 @pytest.mark.parametrize("case", HISTORIES, ids=lambda case: case[0])
-def test_way_back_depends_on_history_and_never_on_the_phase(case: tuple, phase: Phase | None) -> None:
+def test_way_back_depends_on_history_and_never_on_the_phase(case: Case, phase: Phase | None) -> None:
     _, standings, before, quarantined, expected, good = case
     releases = {name: past(10 * position, standing) for position, (name, standing) in enumerate(standings.items())}
     leaving = list(standings)[-1]
@@ -94,7 +116,7 @@ def test_way_back_depends_on_history_and_never_on_the_phase(case: tuple, phase: 
 @pytest.mark.parametrize("outcome", Outcome)
 @pytest.mark.parametrize("phase", [None, *Phase])
 @pytest.mark.parametrize("case", HISTORIES, ids=lambda case: case[0])
-def test_every_cell_keeps_the_invariants(case: tuple, phase: Phase | None, outcome: Outcome) -> None:
+def test_every_cell_keeps_the_invariants(case: Case, phase: Phase | None, outcome: Outcome) -> None:
     _, standings, before, quarantined, _, good = case
     releases = {name: past(10 * position, standing) for position, (name, standing) in enumerate(standings.items())}
     leaving = list(standings)[-1]

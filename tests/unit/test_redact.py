@@ -186,3 +186,12 @@ def test_what_is_public_to_one_redactor_stays_secret_to_another() -> None:
     other = Redactor({"KEY": SecretStr("observer-demo")})
     assert public(IMAGE="observer-demo").union(other).text("observer-demo") == "***"
     assert Redactor(others=[SecretStr("observer-demo")], public=DEPLOY).text("observer-demo") == "***"
+
+
+def test_strict_masks_pieces_of_values() -> None:
+    """Compose takes a value apart before it calls a piece of it invalid."""
+    values = public(PORT="s3cr3tport:80", URL="postgres://joe:pass%20word@db.internal/x", APP="observer-demo:18080/y")
+    assert values.text("invalid hostPort: s3cr3tport") == "invalid hostPort: s3cr3tport", "cut: it can't be recognised"
+    assert values.strict().text("invalid hostPort: s3cr3tport") == "invalid hostPort: ***"
+    assert values.strict().text("no db.internal, no 20word, no joe") == "no ***, no ***, no joe"
+    assert values.strict().text("observer-demo at 18080") == "observer-demo at 18080", "what is public stays readable"

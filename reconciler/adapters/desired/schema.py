@@ -11,8 +11,8 @@ from pydantic.json_schema import GenerateJsonSchema, JsonSchemaValue
 from pydantic_core import core_schema
 
 from reconciler.model.deploy import Deploy
-from reconciler.model.record import RunRecord
 from reconciler.model.quantities import DURATION_PATTERN, duration_text
+from reconciler.model.record import RunRecord
 
 SCHEMAS: tuple[tuple[str, type[BaseModel]], ...] = (
     ("deploy.schema.json", Deploy),

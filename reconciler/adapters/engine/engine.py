@@ -118,7 +118,8 @@ class DockerEngine:
         with self._asking() as client:
             until = f"{datetime.fromisoformat(client.info()['SystemTime']).timestamp():.9f}"
             wanted = {"container": [container_id], "event": ["die"]}
-            ends = list(client.events(since="1", until=until, filters=wanted, decode=True))
+            # A datetime would be cut to whole seconds there.
+            ends = list(client.events(since=1, until=until, filters=wanted, decode=True))  # type: ignore[call-overload]
         return int(ends[-1]["Actor"]["Attributes"]["exitCode"]) if ends else None
 
     def events(self, project: str) -> Events:

@@ -30,7 +30,7 @@ def from_list(listed: Json) -> ContainerFacts:
     return ContainerFacts(
         id=str(listed["Id"]),
         name=_name(listed),
-        service=str(labels.get(_SERVICE) or ""),
+        service=_service(labels),
         image_id=str(listed.get("ImageID") or ""),
         state=str(listed.get("State") or ""),
         digest=labels.get(LABEL_DIGEST),
@@ -50,7 +50,7 @@ def from_inspect(inspected: Json) -> ContainerFacts:
     return ContainerFacts(
         id=str(inspected["Id"]),
         name=str(inspected["Name"]).removeprefix("/"),
-        service=str(labels.get(_SERVICE) or ""),
+        service=_service(labels),
         image_id=str(inspected["Image"]),
         state=status,
         digest=labels.get(LABEL_DIGEST),
@@ -86,6 +86,14 @@ def moment(text: str | None) -> datetime | None:
     if not text or text.startswith("0001-"):
         return None
     return datetime.fromisoformat(text).astimezone(UTC)
+
+
+def _service(labels: Json) -> str:
+    """The Compose service; "" for a container that somebody labelled by hand.
+
+    Compose itself goes by the label of one-offs, which it always sets: it would never replace such a container.
+    """
+    return str(labels.get(_SERVICE) or "") if _ONE_OFF in labels else ""
 
 
 def _name(listed: Json) -> str:

@@ -97,8 +97,8 @@ class TargetHost:
             raise PreflightFailed(f"{where}: Compose refuses the model of tag {tag}: {said}")
         if unset := sorted(set(_UNSET.findall(said))):
             raise PreflightFailed(
-                f"{where}: the Compose model of tag {tag} uses {', '.join(unset)}, and no env value sets it: Compose would"
-                " put an empty string there; set it, write ${NAME:-} where empty is meant, or $$ for a plain $"
+                f"{where}: the Compose model of tag {tag} uses {', '.join(unset)}, and no env value sets it: Compose"
+                " would put an empty string there; set it, write ${NAME:-} where empty is meant, or $$ for a plain $"
             )
         return Rendering(model=json.loads(model), root=root, project_dir=project_dir, private=private)
 
@@ -164,8 +164,7 @@ class TargetHost:
 
     def _view(self, found: dict[str, bytes]) -> HostView:
         settings = self._settings
-        return answers.view(
-            found, app=settings.app, project=settings.project, writable=settings.writable)
+        return answers.view(found, app=settings.app, project=settings.project, writable=settings.writable)
 
     def _command(self, name: str, *arguments: str) -> list[str]:
         environment = [f"DOCKER_HOST={self._settings.docker_host}"]

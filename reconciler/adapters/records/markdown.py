@@ -29,7 +29,11 @@ def to_markdown(record: RunRecord) -> str:
         spent = ", ".join(f"{part} {seconds:g} s" for part, seconds in record.durations.items())
         lines += ["", "## Durations", "", spent]
     block = yaml.safe_dump(
-        json.loads(record.model_dump_json()), sort_keys=False, allow_unicode=True, width=100_000, default_flow_style=False
+        json.loads(record.model_dump_json()),
+        sort_keys=False,
+        allow_unicode=True,
+        width=100_000,
+        default_flow_style=False,
     )
     return "\n".join([*lines, "", "## Data", "", f"{_FENCE}yaml", block.rstrip(), _FENCE, ""])
 
