@@ -126,12 +126,9 @@ def until_healthy(engine: docker.DockerClient, side: Side) -> float:
     """Seconds from the command's start until the engine says that the new container is healthy."""
     begin_wall = time.time()
     run(side)
-    events = engine.events(
-        since=f"{begin_wall:.6f}",
-        until=f"{time.time():.6f}",
-        filters={"label": f"com.docker.compose.project={side.project}", "event": "health_status"},
-        decode=True,
-    )
+    span: dict[str, Any] = {"since": f"{begin_wall:.6f}", "until": f"{time.time():.6f}"}
+    wanted = {"label": f"com.docker.compose.project={side.project}", "event": "health_status"}
+    events = engine.events(**span, filters=wanted, decode=True)
     healthy = [event["timeNano"] / 1e9 for event in events if event["Action"].endswith(": healthy")]
     if not healthy:
         raise SystemExit(f"{side.name}: the engine never said healthy")

@@ -30,7 +30,8 @@ class Desired:
     """The release that the desired state asks for.
 
     `bundle` is None where the release is known already and lies on the target, or is quarantined; `manifest` is None
-    only for a quarantined one whose files are gone. `pulls` are images that the target lacks: then `release` isn't final.
+    only for a quarantined one whose files are gone. `pulls` are images that the target lacks: then
+    `release` isn't final.
     """
 
     release: str

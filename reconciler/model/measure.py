@@ -38,7 +38,8 @@ class Measurement:
 
     `seen` says what was really there (status and first line of a body, pattern and count, exit code), masked before it
     is shown. `value` is the number behind it where there is one, in the unit that `query` names. `fatal` ends the
-    window at once (a crash loop needs no full window); `container` names the one to blame, whose evidence is then saved.
+    window at once (a crash loop needs no full window); `container` names the one to blame, whose evidence is
+    then saved.
     """
 
     gate: str
