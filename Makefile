@@ -28,13 +28,14 @@ demo: engine setup ## deploy, change, break and revert a real app on this machin
 
 test: engine setup lint pytest ## everything that has to be green: lint, then all tests
 
+# Most of the time is spent waiting for containers, so more tests at once than there are cores.
 pytest: $(STAMP)
-	$(BIN)/pytest
+	$(BIN)/pytest -n 3 --dist worksteal
 
 lint: packages $(STAMP) ## ruff, mypy, import contracts, shellcheck; needs no engine
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	$(BIN)/mypy -p reconciler -p tests -p ops
+	$(BIN)/mypy -p reconciler -p tests -p ops -p bench
 	$(BIN)/lint-imports
 	shellcheck --external-sources $(SHELL_FILES)
 	@# What runs on a target is lib.sh and one other file, read as one (reconciler.remote.script).
