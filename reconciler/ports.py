@@ -168,6 +168,9 @@ class Engine(Protocol):
     def image_id(self, reference: str) -> str | None:
         """The id of an image on the target; None where it is absent."""
 
+    def missing(self, *, networks: Sequence[str], volumes: Sequence[str]) -> tuple[str, ...]:
+        """Those of these networks and volumes that aren't there, as `network x` and `volume y`."""
+
     def pull(self, reference: str, credentials: Credentials | None, progress: Callable[[str], None]) -> None:
         """Pulls one image. Raises PreflightFailed with the registry's own reason."""
 

@@ -25,7 +25,6 @@ from reconciler.adapters.env.dotenv import parse_dotenv
 from reconciler.adapters.env.values import load_values, render_env
 from reconciler.adapters.git.run import GitFailed, GitMissing, git
 from reconciler.adapters.host.target import Settings, TargetHost
-from reconciler.adapters.records.store import RecordDirectory
 from reconciler.cycle.context import TargetContext
 from reconciler.model.deploy import Deploy
 from reconciler.model.env import EnvValues
@@ -39,6 +38,7 @@ from reconciler.telemetry.redact import Redactor
 
 if TYPE_CHECKING:
     from reconciler.adapters.engine.engine import DockerEngine
+    from reconciler.adapters.records.store import RecordDirectory
 
 T = TypeVar("T")
 
@@ -138,6 +138,8 @@ class Desk:
 
     def records(self) -> RecordDirectory:
         """Where run records are."""
+        from reconciler.adapters.records.store import RecordDirectory
+
         spec = self.deploy.records
         return RecordDirectory(self.file.parent / Path(spec.dir), commit=spec.commit)
 
@@ -164,7 +166,7 @@ class Desk:
         env = self.env()
         sources = _once(self.sources)
         commit = _once(lambda: commit_of(self.file))
-        records = self.records()
+        records = cast("RecordDirectory", _Later(self.records))
         made: list[tuple[TargetContext, Transport]] = []
         try:
             for name in names:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import assert_never
+from typing import TYPE_CHECKING, assert_never
 
 from reconciler.model.measure import Measurement
 from reconciler.model.plan import Plan, Pull, Remove, Stage, Start, Step, Switch, Up
-from reconciler.model.record import RecordedMeasurement
+
+if TYPE_CHECKING:
+    from reconciler.model.record import RecordedMeasurement
 
 MOST_MEASUREMENTS = 200
 """A record keeps the first and the last so many; between them only what wasn't a pass."""
@@ -39,6 +41,8 @@ def plan_lines(plan: Plan) -> tuple[str, ...]:
 
 def recorded(measurements: Sequence[Measurement], mask: Callable[[str], str]) -> tuple[RecordedMeasurement, ...]:
     """Measurements for a record, masked; a long window keeps its edges and everything that wasn't a pass."""
+    from reconciler.model.record import RecordedMeasurement  # a pass with nothing to do writes no record
+
     half = MOST_MEASUREMENTS // 2
     kept = [
         measurement

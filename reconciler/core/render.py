@@ -64,6 +64,19 @@ def image_references(rendering: Rendering) -> tuple[str, ...]:
     return tuple(sorted(references))
 
 
+def external(model: Mapping[str, Any], kind: str) -> tuple[str, ...]:
+    """Names of the external networks or volumes (`kind`) on the target that some service uses."""
+    used = {name for service in model["services"].values() for name in _references(service.get(kind))}
+    definitions = model.get(kind) or {}
+    return tuple(
+        sorted(
+            str(definition.get("name") or name)
+            for name, definition in definitions.items()
+            if definition and definition.get("external") and name in used
+        )
+    )
+
+
 def self_contained(
     rendering: Rendering,
     tree: SourceTree,

@@ -13,12 +13,13 @@ from pathlib import PurePosixPath
 from typing import Any
 
 from reconciler.core import digest, history
-from reconciler.core.render import image_references, self_contained
+from reconciler.core.render import external, image_references, self_contained
 from reconciler.cycle.context import TargetContext
 from reconciler.cycle.deploy import with_completed
 from reconciler.cycle.desired import compose_file
 from reconciler.cycle.result import PassResult
-from reconciler.cycle.run import begin, refuse_foreign
+from reconciler.cycle.run import begin
+from reconciler.cycle.state import refuse_foreign
 from reconciler.cycle.upkeep import ensure_room, tidy
 from reconciler.cycle.verify import verify
 from reconciler.model.errors import ExitCode, NotOurs
@@ -118,6 +119,8 @@ def _saved(ctx: TargetContext, rendering: Rendering, containers: list[ContainerF
         created_at=ctx.clock.now(),
         services=content.services,
         files=tuple(file.sha256 for file in content.files),
+        networks=external(content.model, "networks"),
+        volumes=external(content.model, "volumes"),
         adopted=True,
     )
     return Bundle(manifest=manifest, compose=compose_file(content), env=_env_file(ctx), files=content.files)

@@ -6,7 +6,8 @@ from reconciler.core import history
 from reconciler.cycle.context import TargetContext
 from reconciler.cycle.result import PassResult
 from reconciler.cycle.revert import enter, proof
-from reconciler.cycle.run import Run, begin, recover, save_state
+from reconciler.cycle.run import Run, begin
+from reconciler.cycle.state import recover, save_state
 from reconciler.cycle.upkeep import ensure_way_back, tidy
 from reconciler.model.errors import Blocked, ExitCode, ReconcilerError, TargetUnreachable, UsageError
 from reconciler.model.measure import VerdictKind

@@ -6,16 +6,18 @@ import secrets
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from reconciler.core.render import Place
 from reconciler.model.deploy import Deploy
 from reconciler.model.env import EnvValues
-from reconciler.model.record import RunRecord
 from reconciler.model.sources import SourceTree
 from reconciler.model.stored import ServiceFacts, TargetState
 from reconciler.model.target import Target
 from reconciler.ports import Clock, Credentials, Engine, Gate, Host
+
+if TYPE_CHECKING:
+    from reconciler.model.record import RunRecord
 
 
 class Masker(Protocol):

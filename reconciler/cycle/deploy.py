@@ -13,8 +13,9 @@ from reconciler.cycle.context import Interrupted, TargetContext
 from reconciler.cycle.desired import Desired, remember
 from reconciler.cycle.result import PassResult
 from reconciler.cycle.revert import revert
-from reconciler.cycle.run import Run, begin, save_state
-from reconciler.cycle.upkeep import ensure_images, ensure_room, ensure_way_back, tidy
+from reconciler.cycle.run import Run, begin
+from reconciler.cycle.state import save_state
+from reconciler.cycle.upkeep import ensure_externals, ensure_images, ensure_room, ensure_way_back, tidy
 from reconciler.cycle.verify import Verification, verify
 from reconciler.cycle.watch import StartFailed, settle
 from reconciler.model.errors import ExitCode, ReconcilerError, TargetUnreachable
@@ -68,6 +69,7 @@ def _stage(
     ctx: TargetContext, state: TargetState, desired: Desired, manifest: Manifest, plan: Plan, observed: Observed
 ) -> None:
     """Everything that only adds: the release's files, and keepers for what a revert would need."""
+    ensure_externals(ctx, manifest)
     ensure_images(ctx, manifest, [step.service for step in plan.steps if isinstance(step, Up)])
     if not plan.switches:
         return

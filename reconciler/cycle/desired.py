@@ -7,7 +7,7 @@ import re
 from dataclasses import dataclass
 
 from reconciler.core import digest
-from reconciler.core.render import SelfContained, image_references, self_contained
+from reconciler.core.render import SelfContained, external, image_references, self_contained
 from reconciler.cycle.context import TargetContext
 from reconciler.model.errors import PreflightFailed
 from reconciler.model.observed import HostView
@@ -112,6 +112,8 @@ def _rendered(ctx: TargetContext, tree: SourceTree, source: str, *, key: bytes, 
         commit=ctx.commit(),
         services=content.services,
         files=tuple(file.sha256 for file in content.files),
+        networks=external(content.model, "networks"),
+        volumes=external(content.model, "volumes"),
     )
     bundle = Bundle(manifest=manifest, compose=compose_file(content), env=ctx.delivered_env, files=content.files)
     return Desired(release, source, manifest, bundle, tuple(pulls))

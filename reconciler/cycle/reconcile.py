@@ -10,7 +10,7 @@ from reconciler.core.planner import make_plan
 from reconciler.cycle.context import TargetContext
 from reconciler.cycle.desired import Desired, remember, resolve
 from reconciler.cycle.result import PassResult
-from reconciler.cycle.run import not_ours, recover, refuse_foreign, save_state
+from reconciler.cycle.state import not_ours, recover, refuse_foreign, save_state
 from reconciler.cycle.upkeep import hold_again
 from reconciler.model.errors import ExitCode, NotOurs
 from reconciler.model.observed import HostView, Observed

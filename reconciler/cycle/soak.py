@@ -9,7 +9,8 @@ from reconciler.core.stabilize import Blind, Breached, GoingOn, Stable, absorb
 from reconciler.cycle.context import TargetContext
 from reconciler.cycle.result import PassResult
 from reconciler.cycle.revert import revert
-from reconciler.cycle.run import begin, save_state
+from reconciler.cycle.run import begin
+from reconciler.cycle.state import save_state
 from reconciler.cycle.upkeep import tidy
 from reconciler.cycle.verify import measure, verify
 from reconciler.model.errors import ExitCode

@@ -52,6 +52,16 @@ def ensure_images(ctx: TargetContext, manifest: Manifest, services: Iterable[str
             )
 
 
+def ensure_externals(ctx: TargetContext, manifest: Manifest) -> None:
+    """Raises PreflightFailed where an external network or volume isn't there: Compose makes none of them."""
+    gone = ctx.engine.missing(networks=manifest.networks, volumes=manifest.volumes)
+    if gone:
+        raise PreflightFailed(
+            f"{ctx.name}: {manifest.release} needs {', '.join(gone)} (external), which isn't there; make it with"
+            f" `docker {gone[0].replace(' ', ' create ', 1)}`. Nothing was changed"
+        )
+
+
 def ensure_way_back(ctx: TargetContext, state: TargetState, entering: str) -> frozenset[str]:
     """The image ids that a revert from `entering` would need, after making sure that it could be done.
 

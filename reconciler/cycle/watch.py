@@ -14,6 +14,8 @@ SLICE = 0.5
 """Longest wait in seconds before an interrupt is noticed, and before a lost event is made up for by a look."""
 ONE_SHOT_DEADLINE = 600.0
 """Seconds that a one-shot may take; Compose itself knows no limit."""
+IMAGES_OWN_CHECK = 180.0
+"""Seconds for a health check that only the image has, at the engine's default pace: 3 × (30 s + 30 s)."""
 SLACK = 5.0
 """Seconds beyond what a health check grants before it is called late."""
 
@@ -55,6 +57,9 @@ def settle(ctx: TargetContext, events: Events, services: Mapping[str, ServiceFac
     only spares them a window that is over before the engine's first probe.
     """
     granted = max((facts.startup for facts in services.values() if facts.has_health), default=0.0)
+    seen = ctx.engine.containers(ctx.project, details=False)
+    if any(c.health == "starting" and c.service in services and not services[c.service].has_health for c in seen):
+        granted = max(granted, IMAGES_OWN_CHECK)
     if any(facts.one_shot for facts in services.values()):
         granted = max(granted, ctx.deploy.gates.window)
 

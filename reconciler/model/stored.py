@@ -67,6 +67,10 @@ class Manifest(Stored):
     commit: str | None = None
     services: dict[str, ServiceFacts]
     files: tuple[str, ...] = ()
+    networks: tuple[str, ...] = ()
+    """External networks: Compose makes none of them, so they have to be there before a switch."""
+    volumes: tuple[str, ...] = ()
+    """External volumes, likewise."""
     adopted: bool = False
 
     def image_ids(self) -> frozenset[str]:

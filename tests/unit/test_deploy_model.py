@@ -247,7 +247,7 @@ MISTAKES = [
      'should be true or false, not "yes"; YAML\'s `yes`, `no`, `on` and `off` are text here'),
     ("rollback: {write_back: true}", "rollback.write_back",
      "isn't available in this version yet; leave it out or set it to `false`"),
-    ("rollback: {watchdog: 0ms}", "rollback.watchdog", 'should be longer than 0s, not "0ms"'),
+    ("rollback: {deadline: 0ms}", "rollback.deadline", 'should be longer than 0s, not "0ms"'),
     ("drift: {policy: heel}", "drift.policy", 'should be `heal` or `alert`, not "heel"'),
     ("records: {push: true}", "records.push",
      "isn't available in this version yet; leave it out or set it to `false`"),

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
+import re
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 
@@ -25,6 +26,8 @@ TIMEOUT_SECONDS = 30.0
 _LISTINGS = 5
 _DEFAULT_STOP_SECONDS = 10
 _CONFLICT = 409
+_REMOVALS = 20
+_USED_BY = re.compile(r"being used by \w+ container (\w+)")
 
 
 class DockerEngine:
@@ -73,6 +76,15 @@ class DockerEngine:
             return str(image["Id"])
         return None
 
+    def missing(self, *, networks: Sequence[str], volumes: Sequence[str]) -> tuple[str, ...]:
+        with self._asking() as client:
+            there = {str(network["Name"]) for network in client.networks()} if networks else set()
+            kept = {str(volume["Name"]) for volume in client.volumes()["Volumes"] or ()} if volumes else set()
+        return (
+            *(f"network {name}" for name in networks if name not in there),
+            *(f"volume {name}" for name in volumes if name not in kept),
+        )
+
     def pull(self, reference: str, credentials: Credentials | None, progress: Callable[[str], None]) -> None:
         """Raises PreflightFailed with the registry's own reason and what to do about it."""
         if credentials is None:
@@ -84,13 +96,29 @@ class DockerEngine:
     def remove_image(self, image_id: str) -> None:
         """Never forced: an image that a container uses, or that is tagged in two repositories, stays."""
         with self._asking() as client:
-            try:
-                client.remove_image(image_id)
-            except docker.errors.NotFound:
-                return
-            except docker.errors.APIError as error:
-                if error.status_code != _CONFLICT:
-                    raise
+            for _ in range(_REMOVALS):
+                try:
+                    client.remove_image(image_id)
+                except docker.errors.NotFound:
+                    return
+                except docker.errors.APIError as error:
+                    if error.status_code != _CONFLICT:
+                        raise
+                    if self._is_really_used(client, str(error.explanation or error)):
+                        return
+                else:
+                    return
+
+    @staticmethod
+    def _is_really_used(client: docker.APIClient, conflict: str) -> bool:
+        """False where the container that stands in the way is gone: the engine counts it for a moment longer."""
+        user = _USED_BY.search(conflict)
+        if user is None:
+            return True
+        with suppress(docker.errors.NotFound):
+            client.inspect_container(user[1])
+            return True
+        return False
 
     def logs(self, container_id: str, *, since: datetime, limit: int) -> bytes:
         """b"" for a container that is gone, or whose log driver keeps nothing to read."""
