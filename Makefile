@@ -5,13 +5,17 @@ STAMP := .venv/.installed
 SHELL_FILES = $(shell find . -name .venv -prune -o -name .git -prune -o -path ./reconciler/remote -prune -o \
 	\( -name '*.sh' -o -path ./.ci/run \) -type f -print)
 
-.PHONY: help setup engine packages demo test lint format pytest bench clean
+.PHONY: help setup engine packages bytecode demo test lint format pytest bench clean
 .DEFAULT_GOAL := help
 
 help: ## this list
 	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 12
 
-setup: packages $(STAMP) ## .venv with the pinned dependencies, and the Debian packages that demo and tests need
+setup: packages $(STAMP) bytecode ## .venv with the pinned dependencies, and the Debian packages that demo and tests need
+
+# Python reads compiled files also where it may not write them (PYTHONDONTWRITEBYTECODE).
+bytecode: $(STAMP)
+	@$(BIN)/python -m compileall -q reconciler
 
 packages:
 	@sh ops/setup/packages.sh

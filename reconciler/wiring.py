@@ -161,8 +161,6 @@ class Desk:
 
         Nothing connects yet. Raises DesiredStateError and EnvError.
         """
-        # The docker library takes 0.13 s to import: that time is spent while the targets answer.
-        threading.Thread(target=_warm, daemon=True).start()
         env = self.env()
         sources = _once(self.sources)
         commit = _once(lambda: commit_of(self.file))
@@ -171,6 +169,8 @@ class Desk:
         try:
             for name in names:
                 made.append(self._context(name, env, sources, commit, records, say))
+            # The docker library takes 0.13 s to import: that time is spent while the targets answer.
+            threading.Thread(target=_warm, daemon=True).start()
             yield [context for context, _ in made]
         finally:
             for _, transport in made:

@@ -74,9 +74,13 @@ def _stage(
     if not plan.switches:
         return
     ensure_room(ctx, observed.host, desired.bundle)
-    needed = ensure_way_back(ctx, state, manifest.release)
+
+    def keep_the_way_back() -> None:
+        needed = ensure_way_back(ctx, state, manifest.release)
+        ctx.engine.add_keepers(ctx.project, ctx.deploy.app, needed)
+
     with ThreadPoolExecutor(max_workers=1) as pool:
-        keeping = pool.submit(ctx.engine.add_keepers, ctx.project, ctx.deploy.app, needed)
+        keeping = pool.submit(keep_the_way_back)
         if desired.bundle is not None and manifest.release not in observed.host.releases:
             ctx.say(f"staging {manifest.release}")
             ctx.host.install(desired.bundle)

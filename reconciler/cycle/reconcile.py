@@ -67,16 +67,16 @@ def preview(ctx: TargetContext) -> PassResult:
 
 def assess(ctx: TargetContext, view: HostView, state: TargetState, *, pull: bool) -> Assessment:
     """Observes, resolves the desired release and plans. Raises NotOurs for a project or directory of somebody else."""
-    containers = ctx.engine.containers(ctx.project, details=True)
     refuse_foreign(ctx, view)
-    if view.state is None and (strangers := [c.name for c in containers if c.digest is None]):
-        raise NotOurs(not_ours(ctx, f"the Compose project {ctx.project} has containers: {', '.join(strangers[:10])}"))
+    if view.state is None:
+        _refuse_strangers(ctx)
     # Before the first pass there is no key; a plan makes do with one of its own, and says no release id.
     key = view.key or os.urandom(32)
     desired = resolve(ctx, view, state, key=key, pull=pull)
     quarantined = desired.release in state.quarantine
     manifest = _serving(ctx, view, state) if quarantined else desired.manifest
-    observed = Observed(host=view, containers=containers)
+    # Listed last: while the target renders, this side has the time to import the docker library.
+    observed = Observed(host=view, containers=ctx.engine.containers(ctx.project, details=True))
     if manifest is None or (quarantined and state.phase is Phase.FAILED):
         return Assessment(state, desired, None, observed, Plan(None, ctx.deploy.tag, ()), quarantined)
     known = desired.is_final and view.key is not None
@@ -84,6 +84,12 @@ def assess(ctx: TargetContext, view: HostView, state: TargetState, *, pull: bool
     steps = (*desired.pulls, *plan.steps)
     plan = Plan(plan.release, plan.tag, steps, plan.drift, (*ctx.env.warnings, *plan.notes))
     return Assessment(state, desired, manifest, observed, plan, quarantined)
+
+
+def _refuse_strangers(ctx: TargetContext) -> None:
+    strangers = [c.name for c in ctx.engine.containers(ctx.project, details=False) if c.digest is None]
+    if strangers:
+        raise NotOurs(not_ours(ctx, f"the Compose project {ctx.project} has containers: {', '.join(strangers[:10])}"))
 
 
 def _reconcile(ctx: TargetContext, view: HostView) -> PassResult:

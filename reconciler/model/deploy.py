@@ -1,9 +1,7 @@
 """`deploy.yaml`, whole: what should run, where, and how a pass behaves. The contract is DESIGN's "deploy.yaml"."""
 
-from __future__ import annotations
-
 from pathlib import PurePosixPath
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
 from pydantic import AfterValidator, Field, model_validator
 
@@ -64,7 +62,7 @@ class Deploy(Model):
         return self.targets[target].project or self.app
 
     @model_validator(mode="after")
-    def _nothing_twice(self) -> Deploy:
+    def _nothing_twice(self) -> Self:
         for name in ("compose", "writable"):
             paths: tuple[PurePosixPath, ...] = getattr(self, name)
             for position, path in enumerate(paths):
@@ -73,7 +71,7 @@ class Deploy(Model):
         return self
 
     @model_validator(mode="after")
-    def _targets_apart(self) -> Deploy:
+    def _targets_apart(self) -> Self:
         directories: dict[object, str] = {}
         projects: dict[object, str] = {}
         for name, target in self.targets.items():

@@ -1,9 +1,7 @@
 """`gates`: the Go/No-Go checks of a release, and what counts as a breach in each."""
 
-from __future__ import annotations
-
 import re
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
 from pydantic import AfterValidator, Field, model_validator
 
@@ -73,7 +71,7 @@ class NetworkGate(Model):
     timeout: PositiveDuration = Field(3.0, description="Longest wait for the connection or the answer (a duration).")
 
     @model_validator(mode="after")
-    def _one_way(self) -> NetworkGate:
+    def _one_way(self) -> Self:
         if (self.tcp is None) == (self.http is None):
             raise refused("needs exactly one of `tcp` and `http`")
         return self
@@ -90,7 +88,7 @@ class MetricGate(Model):
     on_no_data: Literal["hold", "rollback"] = Field("hold", description="What no data or a failing query leads to.")
 
     @model_validator(mode="after")
-    def _some_limit(self) -> MetricGate:
+    def _some_limit(self) -> Self:
         if self.max is None and self.min is None:
             raise refused("needs `max`, `min` or both", "without a limit nothing is a breach")
         return self
@@ -123,7 +121,7 @@ class Gates(Model):
     scenarios: Listing[ScenarioGate] = Field((), description="Commands that have to succeed in a container.")
 
     @model_validator(mode="after")
-    def _consistent(self) -> Gates:
+    def _consistent(self) -> Self:
         if self.window < self.interval:
             raise refused("is shorter than `gates.interval`", "nothing would be measured twice", at=("window",))
         seen: set[str] = set()

@@ -1,9 +1,7 @@
 """`image`: which images carry the release's tag, and how they reach a target. `env`: where the app's values are."""
 
-from __future__ import annotations
-
 import re
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import AfterValidator, BeforeValidator, Field, WithJsonSchema, model_validator
 
@@ -55,7 +53,7 @@ class Password(Model):
         return value
 
     @model_validator(mode="after")
-    def _one_source(self) -> Password:
+    def _one_source(self) -> Self:
         if (self.env is None) == (not self.command):
             raise refused("needs exactly one of `env` and `command`")
         return self

@@ -1,7 +1,5 @@
 """How a pass behaves: stabilization, rollback, drift, records, rollout, retention, and what the daemon follows."""
 
-from __future__ import annotations
-
 from pathlib import PurePosixPath
 from typing import Literal
 

@@ -1,7 +1,5 @@
 """The run record: the durable account of one mutating pass (P11). It holds no value of an env key and no log line."""
 
-from __future__ import annotations
-
 from datetime import datetime
 from enum import StrEnum
 

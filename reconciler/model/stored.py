@@ -4,8 +4,6 @@ Both are JSON, written by one controller and read by the next, perhaps of anothe
 a newer `version` is refused by whoever reads it.
 """
 
-from __future__ import annotations
-
 from datetime import datetime
 from enum import StrEnum
 

@@ -1,9 +1,7 @@
 """`targets`: one place where the app runs, and how it is reached."""
 
-from __future__ import annotations
-
 import re
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
 from pydantic import AfterValidator, BeforeValidator, Field, WithJsonSchema, model_validator
 
@@ -81,7 +79,7 @@ class Target(Model):
         return self.docker_host.removeprefix("unix://")
 
     @model_validator(mode="after")
-    def _local_needs_no_login(self) -> Target:
+    def _local_needs_no_login(self) -> Self:
         for name in _ONLY_FOR_SSH:
             if self.is_local and getattr(self, name) is not None:
                 raise refused("has no meaning with `host: local`", "leave it out", at=(name,))
