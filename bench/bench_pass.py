@@ -178,7 +178,8 @@ def main() -> None:
             f"UserKnownHostsFile={server.known_hosts}",
         ]
         far = compose("ssh compose up", base, "bench-ssh", [])
-        far.command[:] = [*login, f"{server.user}@{server.host}", f"cd '{far.directory}' && docker compose -p bench-ssh up -d"]
+        there = f"cd '{far.directory}' && docker compose -p bench-ssh up -d"
+        far.command[:] = [*login, f"{server.user}@{server.host}", there]
         sides = [
             compose("compose up", base, "bench-compose", ["docker", "compose", "-p", "bench-compose", "up", "-d"]),
             ours("reconcile", base, "bench-local"),
