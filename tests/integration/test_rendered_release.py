@@ -580,6 +580,16 @@ HOSTILE = {
         'services:\n  y: {image: "${IMAGE}:${TAG}", volumes: ["placed:/x"]}',
         "volumes.placed.driver_opts.device: this refers to a path of the sources",
     ),
+    "an external network that isn't there": (
+        "services:",
+        'networks: {elsewhere: {external: true}}\nservices:\n  y: {image: "${IMAGE}:${TAG}", networks: [elsewhere]}',
+        "needs network elsewhere (external), which isn't there; make it with `docker network create elsewhere`",
+    ),
+    "an external volume that isn't there": (
+        "services:",
+        'volumes: {elsewhere: {external: true}}\nservices:\n  y: {image: "${IMAGE}:${TAG}", volumes: ["elsewhere:/x"]}',
+        "needs volume elsewhere (external), which isn't there",
+    ),
     "only a build section": ("image: ${IMAGE}:${TAG}", "build: .", "service app has no image:"),
     "an include outside": (
         "services:",

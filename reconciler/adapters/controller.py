@@ -1,0 +1,69 @@
+"""The machine that this runs on: its clock, its signals, its name."""
+
+from __future__ import annotations
+
+import getpass
+import os
+import platform
+import threading
+import time
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from functools import cache
+
+
+@dataclass(slots=True)
+class Interrupt:
+    """Whether a person asked to end (Ctrl-C, SIGTERM)."""
+
+    event: threading.Event = field(default_factory=threading.Event)
+
+    def __call__(self) -> bool:
+        return self.event.is_set()
+
+
+@dataclass(slots=True)
+class TargetInterrupt:
+    """Implements `cycle.context.Interruption`: each target answers a request for itself."""
+
+    asked: Interrupt
+    is_answered: bool = False
+
+    def __call__(self) -> bool:
+        return not self.is_answered and self.asked()
+
+    def answered(self) -> None:
+        self.is_answered = True
+
+    def wait(self, seconds: float) -> None:
+        """Sleeps, and ends early at a request that isn't answered yet."""
+        if self.is_answered:
+            time.sleep(seconds)
+        else:
+            self.asked.event.wait(seconds)
+
+
+class SystemClock:
+    """Real time. A sleep ends early at an interrupt."""
+
+    def __init__(self, interrupt: TargetInterrupt) -> None:
+        self._interrupt = interrupt
+
+    def now(self) -> datetime:
+        return datetime.now(UTC)
+
+    def monotonic(self) -> float:
+        return time.monotonic()
+
+    def sleep(self, seconds: float) -> None:
+        self._interrupt.wait(seconds)
+
+
+@cache
+def controller() -> str:
+    """Who runs this and from where, for locks and records."""
+    try:
+        user = getpass.getuser()
+    except (ImportError, KeyError, OSError):
+        user = "?"
+    return f"{user}@{platform.node() or '?'} (process {os.getpid()})"
