@@ -19,11 +19,15 @@ def validate(desk: Desk, screen: Screen, *, as_json: bool) -> int:
         return ExitCode.OK
     deploy = desk.deploy
     screen.line(f"{desk.file}: valid: {deploy.app} {deploy.tag} on {', '.join(deploy.targets)}")
-    screen.line(f"  {len(tree.files)} source files, {len(env.entries)} env keys")
+    screen.line(f"  {_count(len(tree.files), 'source file')}, {_count(len(env.entries), 'env key')}")
     for warning in env.warnings:
         screen.line(f"  warning: {warning}")
     screen.line(f"  not checked: {unchecked}")
     return ExitCode.OK
+
+
+def _count(number: int, what: str) -> str:
+    return f"{number} {what}" if number == 1 else f"{number} {what}s"
 
 
 def show_history(desk: Desk, screen: Screen, *, as_json: bool) -> int:

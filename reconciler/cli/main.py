@@ -57,6 +57,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _dispatch(args: Namespace, holder: RedactorHolder, interrupt: Interrupt) -> int:
     desk = Desk.open(getattr(args, "file", Path("deploy.yaml")), holder, interrupt)
     json_wanted = getattr(args, "output", "text") == "json"
+    names = _targets(args, desk)
     screen = Screen(sys.stdout, colour=not getattr(args, "no_color", False))
     match args.command:
         case "validate":
@@ -74,11 +75,11 @@ def _dispatch(args: Namespace, holder: RedactorHolder, interrupt: Interrupt) -> 
         case "status":
             from reconciler.cli.status_command import show_status
 
-            return show_status(desk, screen, _targets(args, desk), as_json=json_wanted)
+            return show_status(desk, screen, names, as_json=json_wanted)
     metrics_file: Path | None = getattr(args, "metrics_file", None)
     if metrics_file is not None and (metrics_file.is_dir() or not metrics_file.parent.is_dir()):
         raise UsageError(f"--metrics-file {metrics_file}: not a file in a directory that exists")
-    results = _run(args, desk)
+    results = _run(args, desk, names)
     plans = args.command == "plan" or (args.once and args.dry_run)
     if json_wanted:
         print_json({"targets": [result_json(result) for result in results], "exit_code": int(_worst(results))})
@@ -100,10 +101,9 @@ def _write_metrics(file: Path, desk: Desk, results: Sequence[PassResult]) -> boo
     return True
 
 
-def _run(args: Namespace, desk: Desk) -> list[PassResult]:
+def _run(args: Namespace, desk: Desk, names: Sequence[str]) -> list[PassResult]:
     """The operation on every chosen target, concurrently; one that fails doesn't hold up the others."""
     operation = _operation(args)
-    names = _targets(args, desk)
     with desk.contexts(names, _progress) as contexts:
         if len(contexts) == 1:
             return [_guarded(operation, contexts[0])]
@@ -149,7 +149,7 @@ def _guarded(operation: Operation, ctx: TargetContext) -> PassResult:
     except UsageError:
         raise
     except ReconcilerError as error:
-        code, text = error.exit_code, ctx.mask.text(str(error)).removeprefix(f"{ctx.name}: ")
+        code, text = error.exit_code, _said_once(ctx.name, ctx.mask.text(str(error)))
         unreachable = isinstance(error, TargetUnreachable)
         word = "unreachable" if unreachable else "locked" if isinstance(error, Locked) else _word(code)
     return PassResult(
@@ -160,6 +160,14 @@ def _guarded(operation: Operation, ctx: TargetContext) -> PassResult:
         tag=ctx.deploy.tag,
         durations={"pass": round(time.monotonic() - started, 3)},
     )
+
+
+def _said_once(name: str, text: str) -> str:
+    """An error's text without the target's name, which is shown in front of it: `name: …` or `name (address): …`."""
+    address, closed, rest = text.removeprefix(f"{name} (").partition("): ")
+    if text.startswith(f"{name} (") and closed:
+        return f"{address}: {rest}"
+    return text.removeprefix(f"{name}: ")
 
 
 def _word(code: ExitCode) -> str:

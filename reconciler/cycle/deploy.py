@@ -124,6 +124,10 @@ def _concluded(run: Run, state: TargetState, manifest: Manifest, verdict: Verdic
             return run.finish(tidy(ctx, state, manifest), exit_code=ExitCode.HELD, result="held", reason=reason)
         case _ if heals:
             reason = f"{release} runs as it should again"
+            if state.phase is Phase.FAILED:
+                proved = verdict.kind is VerdictKind.GO
+                outcome = history.Outcome.VERIFIED if proved else history.Outcome.HELD
+                state = history.concluded(state, outcome, release=release, now=ctx.clock.now())
             if state.phase is Phase.REVERTING:
                 state = state.model_copy(
                     update={"phase": Phase.ROLLED_BACK, "since": ctx.clock.now(), "previous": None}

@@ -140,8 +140,8 @@ def _serving(ctx: TargetContext, view: HostView, state: TargetState) -> Manifest
 
 def _needs_proof(state: TargetState, manifest: Manifest | None) -> bool:
     """Whether a pass died before its window was over: nobody knows yet how what serves is."""
-    if state.phase is Phase.REVERTING:
-        return True
+    if state.phase in {Phase.REVERTING, Phase.FAILED}:
+        return manifest is not None  # failed, and no quarantine in the way any more: a person said `retry`
     return manifest is not None and state.phase is not Phase.HELD and history.is_unproven(state, manifest.release)
 
 

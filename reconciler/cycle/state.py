@@ -22,7 +22,10 @@ def save_state(ctx: TargetContext, state: TargetState) -> None:
 
 def not_ours(ctx: TargetContext, what: str) -> str:
     """The message for something of somebody else that is in the way."""
-    return f"{ctx.name}: {what}, and no pass made that: `reconcile adopt` takes it over, or choose another place"
+    return (
+        f"{ctx.name}: {what}, and no pass made that: run `reconcile adopt` to take it over, or choose another"
+        " deploy_dir or project"
+    )
 
 
 def refuse_foreign(ctx: TargetContext, view: HostView) -> None:

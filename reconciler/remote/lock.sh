@@ -13,10 +13,11 @@ if [ ! -d "$own" ]; then
             [ "$known" = yes ] || die 73 "${entry##*/}"
         done
     fi
-    mkdir -p "$own" || die 70 "can't make $own as $(id -un)"
+    said=$(mkdir -p "$own" 2>&1) ||
+        die 70 "can't make $own as $(id -un) (${said##*: }); as root there: install -d -o $(id -un) $dir"
     chmod 0755 "$own"
 fi
-[ -w "$own" ] || die 70 "can't write to $own as $(id -un)"
+[ -w "$own" ] || die 70 "can't write to $own as $(id -un); log in as its owner, $(stat -c %U "$own")"
 exec 9>>"$own/lock"
 if ! flock -n 9; then
     cat "$own/holder" >&2 2>/dev/null || true # in this order: 2>/dev/null first would swallow it

@@ -59,3 +59,24 @@ def test_what_drifts_while_the_desired_release_is_quarantined_is_put_back_once(j
     started = job.started()
     job.once(expect=4)
     assert job.started() == started
+
+
+def test_a_gate_that_is_wrong_fails_both_ways_and_a_retry_ends_it(job: Job) -> None:
+    """The app is fine and its gate is not: the revert fails, too (exit 7). Corrected and retried, it is proved anew."""
+    job.once()
+    right = job.repo.deploy_file.read_text()
+    job.repo.deploy_file.write_text(right.replace("/healthz", "/no-such-page"))
+    assert job.repo.deploy_file.read_text() != right
+    job.deploy(job.images.good(GOOD[1]), expect=7)
+    assert job.state()["phase"] == "failed"
+    started = job.started()
+    job.once(expect=4)
+    assert job.started() == started, "nothing is tried again by itself"
+
+    job.repo.deploy_file.write_text(right)
+    job.repo.commit("Correct the gate, and stay with what serves")
+    job.run("retry")
+    job.once()
+    assert job.state()["phase"] == "stabilizing"
+    assert job.project.version() == GOOD[0]
+    assert job.started() == started

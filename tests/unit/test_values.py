@@ -47,8 +47,8 @@ def test_complete_in_the_templates_order_with_its_defaults(tmp_path: Path) -> No
     [
         ("PORT=1\n", "{file}: missing HOST, TOKEN (env.template:2); add a line KEY=value for each"),
         ("HOST=a\nTOKEN=b\nHSOT=c\nX=d\n", "{file}:3: not in env.template: HSOT, X; correct the spelling or add it"),
-        ("HOST=\nTOKEN=b\n", "{file}:1: empty, and env.template requires a value: HOST"),
-        ("HOST=a\nTOKEN=''\n", "{file}:2: empty, and env.template requires a value: TOKEN"),
+        ("HOST=\nTOKEN=b\n", "{file}:1: empty, and env.template requires a value: HOST; fill it in"),
+        ("HOST=a\nTOKEN=''\n", "{file}:2: empty, and env.template requires a value: TOKEN; fill it in"),
         ("HOST=a\nTOKEN=changeme\n", "{file}:2: still a placeholder: TOKEN; fill in"),
         ("HOST='<your host>'\nTOKEN=CHANGE_ME\n", "{file}:1: still a placeholder: HOST, TOKEN; fill in"),
         ("HOST=a\nTOKEN=b\nHOST=c\n", "{file}:3: HOST stands twice (first on line 1); keep one"),

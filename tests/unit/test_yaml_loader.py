@@ -191,7 +191,7 @@ def test_a_large_file_is_refused_by_its_size(tmp_path: Path) -> None:
 
 def test_what_is_no_file_is_named_and_never_waited_for(tmp_path: Path) -> None:
     missing = tmp_path / "missing.yaml"
-    assert _error_of(missing) == f"{missing}: doesn't exist"
+    assert _error_of(missing) == f"{missing}: doesn't exist; go to the directory that has it, or name it: `-f FILE`"
     assert _error_of(tmp_path) == f"{tmp_path}: is a directory"
 
     (tmp_path / "file").touch()

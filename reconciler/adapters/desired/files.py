@@ -5,6 +5,9 @@ from __future__ import annotations
 import stat
 from pathlib import Path
 
+ABSENT = "doesn't exist"
+"""`Unreadable.what` of a file that isn't there."""
+
 
 class Unreadable(Exception):
     """The file can't be read. `what` completes the sentence that starts with its name; `hint` says what to do."""
@@ -27,7 +30,7 @@ def read_regular(path: Path, limit: int) -> bytes:
         with path.open("rb") as file:
             content = file.read(limit + 1)
     except FileNotFoundError:
-        raise Unreadable("doesn't exist") from None
+        raise Unreadable(ABSENT) from None
     except NotADirectoryError:
         raise Unreadable("doesn't exist", "a part of its path is a file") from None
     except PermissionError:

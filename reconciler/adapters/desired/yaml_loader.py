@@ -14,7 +14,7 @@ from typing import Any
 
 import yaml
 
-from reconciler.adapters.desired.files import Unreadable, read_regular
+from reconciler.adapters.desired.files import ABSENT, Unreadable, read_regular
 from reconciler.adapters.desired.wording import clip, show_path
 from reconciler.model.base import Location, WrittenFloat, WrittenInt
 from reconciler.model.errors import DesiredStateError
@@ -32,6 +32,8 @@ _INT = re.compile(r"[-+]?(?:0|[1-9][0-9]{0,29})")
 _FLOAT = re.compile(r"[-+]?(?:\.[0-9]{1,30}|(?:0|[1-9][0-9]{0,29})(?:\.[0-9]{0,30})?)(?:[eE][-+]?[0-9]{1,2})?")
 _WORDS: dict[str, bool | None] = {"": None, "~": None, "null": None, "Null": None, "NULL": None}
 _WORDS |= {"true": True, "True": True, "TRUE": True, "false": False, "False": False, "FALSE": False}
+_OFTEN_THE_INDENT = {"mapping values are not allowed in this context", "did not find expected key"}
+"""Problems as libyaml words them."""
 _UNPRINTABLE = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ud800-\udfff\ufffe\uffff]")
 
 
@@ -54,7 +56,8 @@ def read_yaml(path: Path) -> Document:
     try:
         content = read_regular(path, LARGEST_FILE)
     except Unreadable as error:
-        raise DesiredStateError(error.what, file=str(path), hint=error.hint) from None
+        hint = "go to the directory that has it, or name it: `-f FILE`" if error.what == ABSENT else None
+        raise DesiredStateError(error.what, file=str(path), hint=error.hint or hint) from None
     return parse_yaml(content, str(path))
 
 
@@ -86,6 +89,8 @@ def _syntax_error(error: yaml.YAMLError, text: str, file: str) -> DesiredStateEr
     lines = text.rstrip().split("\n")
     number = min(mark.line + 1, len(lines))
     hint = "indent with spaces, not tabs" if "\t" in lines[number - 1] else None
+    if hint is None and what in _OFTEN_THE_INDENT:
+        hint = "compare the indentation of this line and the one above; text that holds `: ` needs quotes"
     return DesiredStateError(f"isn't valid YAML: {what}", file=file, line=number, hint=hint)
 
 

@@ -138,7 +138,7 @@ def _complete(given: tuple[EnvEntry, ...], template: str, *, file: str, template
     empty = [by_key[each.key] for each in required if not by_key[each.key].value.get_secret_value()]
     if empty:
         keys = ", ".join(entry.key for entry in empty)
-        raise EnvError(f"{file}:{empty[0].line}: empty, and {template_file} requires a value: {keys}")
+        raise EnvError(f"{file}:{empty[0].line}: empty, and {template_file} requires a value: {keys}; fill it in")
     known = {entry.key: entry.value.get_secret_value() for entry in given}
     entries: list[EnvEntry] = []
     for each in wanted:

@@ -47,8 +47,8 @@ def check(hop: Hop, entries: list[Entry], key_type: str, key: bytes) -> None:
         return
     if not plain:
         raise LoginRefused(
-            f"{hop.where}: unknown host key: the server showed {shown}, and {_names(hop.known_hosts)} has no key for "
-            f"{hop.host_key_name}; compare that fingerprint with the server's own, then add it: "
+            f"{hop.where}: unknown host key: the server showed {shown}, and no key of {hop.host_key_name} is "
+            f"in {_names(hop.known_hosts)}; compare that fingerprint with the server's own, then add it: "
             f"ssh-keyscan -p {hop.port} {hop.host} >> {_home_short(hop.known_hosts[0])}"
         )
     known = next((entry for entry in plain if entry.key_type == key_type), plain[0])
