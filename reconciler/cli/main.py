@@ -15,11 +15,20 @@ from reconciler.cli.parser import parser
 from reconciler.cli.render import Screen, print_json, result_json, show_plans, show_results
 from reconciler.cycle.context import Interrupted, TargetContext
 from reconciler.cycle.result import PassResult
-from reconciler.model.errors import ExitCode, Locked, ReconcilerError, TargetUnreachable, UsageError, worst
+from reconciler.model.errors import (
+    CommandFailed,
+    ExitCode,
+    Locked,
+    ReconcilerError,
+    TargetUnreachable,
+    UsageError,
+    worst,
+)
 from reconciler.telemetry.log import RedactorHolder, configure
 from reconciler.wiring import Desk, Interrupt
 
 Operation = Callable[[TargetContext], PassResult]
+_INTERRUPTED = (ExitCode.ERROR, "failed", "interrupted by a person before anything that runs was changed")
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -145,9 +154,15 @@ def _guarded(operation: Operation, ctx: TargetContext) -> PassResult:
         result.durations.setdefault("pass", round(time.monotonic() - started, 3))
         return result
     except Interrupted:
-        code, word, text = ExitCode.ERROR, "failed", "interrupted by a person before anything that runs was changed"
+        code, word, text = _INTERRUPTED
     except UsageError:
         raise
+    except CommandFailed as error:
+        # Ctrl-C in a terminal reaches a script on this machine, too, until it has a session of its own.
+        if not ctx.interrupted():
+            code, word, text = error.exit_code, "failed", _said_once(ctx.name, ctx.mask.text(str(error)))
+        else:
+            code, word, text = _INTERRUPTED
     except ReconcilerError as error:
         code, text = error.exit_code, _said_once(ctx.name, ctx.mask.text(str(error)))
         unreachable = isinstance(error, TargetUnreachable)

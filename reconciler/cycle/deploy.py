@@ -74,13 +74,9 @@ def _stage(
     if not plan.switches:
         return
     ensure_room(ctx, observed.host, desired.bundle)
-
-    def keep_the_way_back() -> None:
-        needed = ensure_way_back(ctx, state, manifest.release)
-        ctx.engine.add_keepers(ctx.project, ctx.deploy.app, needed)
-
+    needed = ensure_way_back(ctx, state, manifest.release)
     with ThreadPoolExecutor(max_workers=1) as pool:
-        keeping = pool.submit(keep_the_way_back)
+        keeping = pool.submit(ctx.engine.add_keepers, ctx.project, ctx.deploy.app, needed)
         if desired.bundle is not None and manifest.release not in observed.host.releases:
             ctx.say(f"staging {manifest.release}")
             ctx.host.install(desired.bundle)

@@ -209,6 +209,7 @@ def test_a_pass_with_nothing_to_do_gives_a_lost_keeper_back(far: Far, images: Im
 def test_retention_takes_what_is_old_and_nothing_else(far: Far, images: Images) -> None:
     """Old releases go with their images, files and keepers; neither a way back nor what another app has."""
     tags = [*GOOD, *(f"20260101_00000{number}" for number in range(4, 6))]
+    far.server.docker("image", "prune", "--all", "--force")  # a test before may have given them a second repository
     load(far, images, *tags)
     # another app's: one with the very same id as an old release, one that shares all layers but the last
     far.server.docker("tag", images.id(tags[1]), "another/app:1")
