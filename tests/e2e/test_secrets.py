@@ -6,6 +6,7 @@ import base64
 import itertools
 import json
 import os
+import secrets
 import stat
 import subprocess
 import threading
@@ -28,8 +29,8 @@ from tests.world.world import Project, Repo
 pytestmark = pytest.mark.engine
 
 A, B, C = GOOD
-MARK = "kanarie4711"
-"""Stands in every secret; no form of quoting changes it."""
+MARK = f"kanarie{secrets.token_hex(2)}"
+"""Stands in every secret; no form of quoting changes it. Another in every run: what an earlier one left isn't ours."""
 SECRETS = {
     "QUOTED": f'it\'s "{MARK}" `q`',
     "DOLLARS": f"a${MARK}$$b${{{MARK}}}",
