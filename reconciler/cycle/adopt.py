@@ -13,10 +13,10 @@ from pathlib import PurePosixPath
 from typing import Any
 
 from reconciler.core import digest, history
-from reconciler.core.render import external, image_references, self_contained
+from reconciler.core.render import image_references, self_contained
 from reconciler.cycle.context import TargetContext
 from reconciler.cycle.deploy import with_completed
-from reconciler.cycle.desired import compose_file
+from reconciler.cycle.desired import bundled
 from reconciler.cycle.result import PassResult
 from reconciler.cycle.run import begin
 from reconciler.cycle.state import refuse_foreign
@@ -28,7 +28,7 @@ from reconciler.model.observed import ContainerFacts, HostView
 from reconciler.model.record import RecordKind
 from reconciler.model.release import Bundle, Rendering
 from reconciler.model.sources import SourceTree
-from reconciler.model.stored import Manifest, TargetState
+from reconciler.model.stored import TargetState
 
 _TAG = re.compile(r"\d{8}_\d{6}")
 
@@ -109,21 +109,8 @@ def _saved(ctx: TargetContext, rendering: Rendering, containers: list[ContainerF
     images = _running_images(ctx, rendering, containers)
     content = self_contained(rendering, tree, ctx.place(key), tag="adopted", images=images, env={})
     tag = _tag(ctx, images)
-    manifest = Manifest(
-        release=digest.release_id(tag, content.digest),
-        tag=tag,
-        app=ctx.deploy.app,
-        project=ctx.project,
-        digest=content.digest,
-        public_digest=digest.plain({"tag": tag, "files": [[str(file.path), file.digest] for file in files]}),
-        created_at=ctx.clock.now(),
-        services=content.services,
-        files=tuple(file.sha256 for file in content.files),
-        networks=external(content.model, "networks"),
-        volumes=external(content.model, "volumes"),
-        adopted=True,
-    )
-    return Bundle(manifest=manifest, compose=compose_file(content), env=_env_file(ctx), files=content.files)
+    public = digest.plain({"tag": tag, "files": [[str(file.path), file.digest] for file in files]})
+    return bundled(ctx, content, tag=tag, public=public, env=_env_file(ctx), adopted=True)
 
 
 def _env_file(ctx: TargetContext) -> bytes:

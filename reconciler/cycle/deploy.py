@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
 
@@ -10,7 +9,7 @@ from reconciler.core import history
 from reconciler.core.planner import finished
 from reconciler.cycle.apply import apply
 from reconciler.cycle.context import Interrupted, TargetContext
-from reconciler.cycle.desired import Desired, remember
+from reconciler.cycle.desired import Desired, changes_from, remember
 from reconciler.cycle.result import PassResult
 from reconciler.cycle.revert import revert
 from reconciler.cycle.run import Run, begin
@@ -61,7 +60,7 @@ def deploy(
     except ReconcilerError as error:
         return _given_up(run, state, manifest, verdict="failed", why=f"the pass failed: {error}", heals=heals)
     run.measurements += verification.measurements
-    run.changes = _changes(ctx, run.leaving, desired)
+    run.changes = changes_from(ctx, run.leaving, desired)
     return _concluded(run, state, manifest, verification.verdict, heals=heals)
 
 
@@ -183,12 +182,3 @@ def _judged_since(ctx: TargetContext, state: TargetState, release: str, *, heals
     """What a dead pass began is judged from its switch on; a repair, and what was stopped and tried again, from now."""
     past = state.releases.get(release)
     return ctx.clock.now() if heals or past is None or state.phase is not None else past.switched_at
-
-
-def _changes(ctx: TargetContext, leaving: str | None, desired: Desired) -> tuple[str, ...]:
-    if desired.bundle is None:
-        return ()
-    from reconciler.core.diff import field_changes  # deepdiff takes 0.15 s to import: after the switch, not before
-
-    before = ctx.host.read_release(leaving) if leaving else None
-    return field_changes(json.loads(before.compose) if before else None, json.loads(desired.bundle.compose))

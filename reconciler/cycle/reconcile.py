@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from reconciler.core import history
 from reconciler.core.planner import make_plan
 from reconciler.cycle.context import TargetContext
-from reconciler.cycle.desired import Desired, remember, resolve
+from reconciler.cycle.desired import Desired, changes_from, remember, resolve
 from reconciler.cycle.result import PassResult
 from reconciler.cycle.state import not_ours, recover, refuse_foreign, save_state
 from reconciler.cycle.upkeep import hold_again
@@ -146,16 +146,9 @@ def _needs_proof(state: TargetState, manifest: Manifest | None) -> bool:
 
 
 def _changes(ctx: TargetContext, seen: Assessment) -> tuple[str, ...]:
-    if seen.desired.bundle is None or not seen.plan.switches:
+    if not seen.plan.switches:
         return ()
-    import json
-
-    from reconciler.core.diff import field_changes  # deepdiff takes 0.15 s to import: only where something changes
-
-    serving = seen.observed.host.current
-    before = ctx.host.read_release(serving) if serving else None
-    changes = field_changes(json.loads(before.compose) if before else None, json.loads(seen.desired.bundle.compose))
-    return tuple(ctx.mask.text(line) for line in changes)
+    return tuple(ctx.mask.text(line) for line in changes_from(ctx, seen.observed.host.current, seen.desired))
 
 
 def _result(

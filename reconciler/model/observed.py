@@ -78,10 +78,3 @@ class Observed:
     def of(self, service: str) -> tuple[ContainerFacts, ...]:
         """The containers of one service; one-off runs are never among them."""
         return tuple(c for c in self.containers if c.service == service and not c.one_off)
-
-
-@dataclass(frozen=True, slots=True)
-class Unknown:
-    """The target could not be observed; `reason` says why, for people."""
-
-    reason: str

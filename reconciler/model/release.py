@@ -21,7 +21,6 @@ class Rendering:
     model: Mapping[str, Any] = field(repr=False)
     root: str
     project_dir: str
-    compose_version: str = ""
     private: str = ""
 
 
