@@ -163,6 +163,12 @@ def test_a_socket_that_is_not_there_is_an_os_error(transport: Transport) -> None
         transport.connect_unix("/nonexistent/engine.sock").recv(1)
 
 
+def test_who_writes_before_reading_hears_the_same(transport: Transport) -> None:
+    """More than any buffer holds, so that the write is still under way when the other side has ended."""
+    with pytest.raises((FileNotFoundError, ConnectionRefusedError)):
+        transport.connect_unix("/nonexistent/engine.sock").sendall(b"x" * (8 << 20))
+
+
 def test_after_close_nothing_runs_and_closing_again_does_no_harm(transport: Transport) -> None:
     assert transport.run(["true"]).status == 0
     transport.close()

@@ -69,8 +69,12 @@ class ProcessStream(SocketLike):
 
     def _send(self, data: bytes) -> None:
         stdin = _pipe(self._popen.stdin)
-        stdin.write(data)
-        stdin.flush()
+        try:
+            stdin.write(data)
+            stdin.flush()
+        except BrokenPipeError:
+            self._raise_if_failed()
+            raise
 
     def is_quiet(self) -> bool:
         return not self._closed and self._stdout.is_waiting()

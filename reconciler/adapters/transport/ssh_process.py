@@ -173,7 +173,7 @@ class DialStream(ChannelStream):
     """The standard input and output of `docker system dial-stdio` on a session.
 
     `proved` is called once, when its first bytes show that this way works. A failure of the command is raised by `recv`
-    as PermissionError or ConnectionRefusedError, with what it said.
+    and by `sendall`, whichever meets it first, as PermissionError or ConnectionRefusedError, with what it said.
     """
 
     def __init__(
@@ -195,12 +195,25 @@ class DialStream(ChannelStream):
             self._proved()
             self._proved = None
         if not data and not self._closed:
-            if not self._channel.status_event.wait(5.0):
-                return data  # it closed its output and lives on: a plain end of the stream
-            status = self._channel.exit_status
-            if status != _NO_STATUS:
-                raise_dial_failure(status, self._said())
+            self._raise_if_failed()
         return data
+
+    def _send(self, data: bytes) -> None:
+        try:
+            super()._send(data)
+        except TimeoutError:
+            raise
+        except OSError:
+            self._raise_if_failed()
+            raise
+
+    def _raise_if_failed(self) -> None:
+        """The end of its output is the end of the stream, unless the command says that it failed."""
+        if not self._channel.status_event.wait(5.0):
+            return  # it closed its output and lives on: a plain end of the stream
+        status = self._channel.exit_status
+        if status != _NO_STATUS:
+            raise_dial_failure(status, self._said())
 
     def _said(self) -> bytes:
         said = bytearray()
