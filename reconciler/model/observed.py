@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from reconciler.model.stored import Manifest, TargetState
+from reconciler.model.stored import Live, Manifest, TargetState
 
 LABEL_APP = "io.reconciler.app"
 """On every container of ours: the app it belongs to."""
@@ -20,8 +20,8 @@ LABEL_KEEPER = "io.reconciler.keeper"
 class ContainerFacts:
     """One container of the Compose project, as the engine tells it.
 
-    `health` is None where the image and the service define no check. `restarts` counts the engine's own restarts;
-    None where only the list was read and not the container's details.
+    `health` is None where the image and the service define no check. `restarts` counts the engine's own restarts.
+    `restarts` and `live` are None where only the list was read and not the container's details.
     """
 
     id: str
@@ -36,6 +36,7 @@ class ContainerFacts:
     one_off: bool = False
     started_at: datetime | None = None
     oom_killed: bool = False
+    live: Live | None = None
 
     @property
     def runs(self) -> bool:

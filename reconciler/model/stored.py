@@ -150,6 +150,27 @@ class Stabilization(Stored):
     errors: int = 0
 
 
+class Attachment(Stored):
+    """A container's place on one network. Addresses are empty where the engine chose them."""
+
+    aliases: tuple[str, ...] = ()
+    ipv4: str = ""
+    ipv6: str = ""
+
+
+class Live(Stored):
+    """What can be changed on a container without making it anew.
+
+    `limits` are the fields of the Engine API's ContainerUpdate (`Memory` in bytes, `NanoCpus`, `RestartPolicy` as
+    `name:maximum`), `networks` the attachments by the network's name. `layer` are the paths that differ from the image
+    (`docker diff`), less mount points; None where they weren't read.
+    """
+
+    limits: dict[str, int | str] = Field(default_factory=dict)
+    networks: dict[str, Attachment] = Field(default_factory=dict)
+    layer: tuple[str, ...] | None = None
+
+
 class OpenPass(Stored):
     """A mutation that has begun: written before the first mutating step, gone when its record is written.
 
@@ -189,6 +210,8 @@ class TargetState(Stored):
     """Keyed digest of sources → release id that they rendered to: spares rendering what is known."""
     kept: tuple[str, ...] = ()
     """Image ids that keepers hold since the last pass that changed something."""
+    baseline: dict[str, Live] = Field(default_factory=dict)
+    """Container id → how it was at the end of the pass that made it or proved it."""
     open: OpenPass | None = None
 
     @property

@@ -1,0 +1,100 @@
+"""The target's Docker Engine, and what it tells."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Protocol
+
+from reconciler.model.observed import ContainerFacts
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """What a container uses: `cpu` in percent of all the host's cores, `memory` and `memory_limit` in bytes.
+
+    `cpu` is None at the first reading: it takes two.
+    """
+
+    cpu: float | None
+    memory: int
+    memory_limit: int
+
+
+@dataclass(frozen=True, slots=True)
+class Credentials:
+    """A login for a registry. Lives in memory only."""
+
+    username: str
+    password: Callable[[], str]
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """Where a Compose project was started from, as its containers' labels tell: paths on the target."""
+
+    working_dir: str
+    config_files: tuple[str, ...]
+
+
+class Events(Protocol):
+    """The engine's events of one project, from before the first thing that can happen."""
+
+    def next(self, timeout: float) -> str | None:
+        """The service-container id that the next event is about; None after `timeout` seconds without one.
+
+        Raises TargetUnreachable when the stream is lost.
+        """
+
+    def close(self) -> None:
+        """Ends the stream. Never raises."""
+
+
+class Engine(Protocol):
+    """The target's Docker Engine. Reading raises TargetUnreachable where the answer is unknown, never an empty list."""
+
+    def containers(self, project: str, *, details: bool) -> tuple[ContainerFacts, ...]:
+        """Every container with the project's label, stopped ones too; `details` adds restarts and exit codes."""
+
+    def origin(self, project: str) -> Origin | None:
+        """Where the project's containers were started from; None where there are none, or they don't agree."""
+
+    def image_id(self, reference: str) -> str | None:
+        """The id of an image on the target; None where it is absent."""
+
+    def missing(self, *, networks: Sequence[str], volumes: Sequence[str]) -> tuple[str, ...]:
+        """Those of these networks and volumes that aren't there, as `network x` and `volume y`."""
+
+    def pull(self, reference: str, credentials: Credentials | None, progress: Callable[[str], None]) -> None:
+        """Pulls one image. Raises PreflightFailed with the registry's own reason."""
+
+    def remove_image(self, image_id: str) -> None:
+        """Removes an image that no container uses; one in use stays, without an error."""
+
+    def logs(self, container_id: str, *, since: datetime, limit: int) -> bytes:
+        """The container's output since `since`, at most its last `limit` bytes."""
+
+    def usage(self, container_id: str) -> Usage:
+        """What the container uses now; CPU since the last call for the same container."""
+
+    def events(self, project: str) -> Events:
+        """Starts listening."""
+
+    def start(self, container_id: str) -> None:
+        """Starts a stopped container, or unpauses a paused one."""
+
+    def remove(self, container_id: str, *, stop_timeout: float) -> None:
+        """Stops and removes a container; its volumes stay. One that is gone already is fine."""
+
+    def stop(self, container_id: str) -> None:
+        """Stops a container with its own grace period, and leaves it there."""
+
+    def keep(self, project: str, app: str, image_ids: frozenset[str]) -> None:
+        """Makes sure of one running keeper for each image, and of none for any other image of this project."""
+
+    def add_keepers(self, project: str, app: str, image_ids: frozenset[str]) -> None:
+        """Makes sure of one running keeper for each image, and removes none."""
+
+    def disk_root(self) -> str:
+        """The engine's data root on the target."""
