@@ -16,17 +16,27 @@ class EnvEntry:
     line: int
 
 
+def shown_key(entry: EnvEntry) -> str:
+    """The key for a message about a key that nobody declared; not where the line may be a piece of a value.
+
+    (The lines of a key file that was pasted without quotes end in `=` or `==`: the "key" is the secret.)
+    """
+    return entry.key if entry.value.get_secret_value().strip("=") else f"the key on line {entry.line}"
+
+
 @dataclass(frozen=True, slots=True)
 class EnvValues:
     """A complete, checked set of env values, in the order in which they are delivered.
 
     `raw` is the canonical dotenv file of the entries (`adapters.env.values.render_env`), without what deploy.yaml adds
-    (TAG). `warnings` are whole sentences for a person; they name keys and files, never values.
+    (TAG). `warnings` are whole sentences for a person; they name keys and files, never values. `public` are the keys
+    that the template marks so: their values are masked only where they stand as their key's value.
     """
 
     entries: tuple[EnvEntry, ...] = ()
     raw: SecretBytes = field(default=SecretBytes(b""), repr=False)
     warnings: tuple[str, ...] = ()
+    public: frozenset[str] = frozenset()
 
     def keys(self) -> tuple[str, ...]:
         """The keys, in the order of delivery."""

@@ -1,4 +1,4 @@
-"""`image`: which images carry the release's tag, and how they reach a target. `env`: where the app's values are."""
+"""`image`: which images carry the release's tag, and how they reach a target."""
 
 import re
 from typing import Annotated, Any, Literal, Self
@@ -6,7 +6,6 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import AfterValidator, BeforeValidator, Field, WithJsonSchema, model_validator
 
 from reconciler.model.base import Listing, Model, OneOrMany, as_written, refused, wrong
-from reconciler.model.paths import RepoPath
 from reconciler.model.text import Argument, Line, VariableName
 
 _REPOSITORY = re.compile(
@@ -78,19 +77,4 @@ class Image(Model):
     )
     credentials: Credentials | None = Field(
         None, description="Registry login; left out: the login that the user on the target has."
-    )
-
-
-class EnvFiles(Model):
-    """Where the app's environment comes from: a committed structure, and values that are never committed in plain."""
-
-    template: RepoPath | None = Field(
-        None, description="Structure and required keys: a file in the repository, relative to deploy.yaml."
-    )
-    values: Line | None = Field(
-        None,
-        description="The only source of values: a file that git doesn't track; relative to deploy.yaml, `~` works.",
-    )
-    delivery: Literal["file", "runtime"] = Field(
-        "file", description="`file`: in the release on the target, mode 0400; `runtime`: never written to its disk."
     )

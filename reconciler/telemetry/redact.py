@@ -35,7 +35,7 @@ COMMON: Final = frozenset([*_WORDS, *_SWITCHES, *_LEVELS, *_PLACES, *_HOSTS])
 """Values, in lower case, that are masked only where they stand as their key's value."""
 
 _Tree = dict[str, "_Tree"]
-_SIGN = r"""\\*["']?\]?[ \t]*[=:][ \t]*\\*["']?"""  # after a key: `=`, `: `, `": "`, `\": \"`
+_SIGN = r"""\\*["']?\]?[ \t]*(?:=>|:=|[=:])[ \t]*\\*["']?"""  # after a key: `=`, `: `, `": "`, `\": \"`, `' => '`
 _SEPARATORS = (re.compile(r"[^\w.+~-]+"), re.compile(r"\W+"))
 _IN_NAME = re.compile(r"[\w-]")
 _WORD = re.compile(r"\w")

@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 from pydantic import SecretStr
 
-from reconciler.adapters.env.values import MAX_BYTES, load_values, quote, render_env
+from reconciler.adapters.env.values import load_values, quote, render_env
+from reconciler.adapters.env.written import MAX_BYTES
 from reconciler.model.env import EnvEntry, EnvValues
 from reconciler.model.errors import EnvError
 

@@ -9,10 +9,12 @@ from reconciler.adapters.desired.files import Unreadable, read_regular
 from reconciler.adapters.desired.load import line_in
 from reconciler.adapters.desired.tree import Unfit, check_file, read_tree, walk
 from reconciler.adapters.desired.wording import clip, show_path
+from reconciler.adapters.env.written import is_age
 from reconciler.adapters.git.run import GitMissing
 from reconciler.adapters.git.worktree import Listed, find_top, list_worktree
 from reconciler.model.base import Location
 from reconciler.model.deploy import Deploy
+from reconciler.model.env_files import AGE
 from reconciler.model.errors import DesiredStateError
 from reconciler.model.sources import SourceTree
 
@@ -44,17 +46,28 @@ def read_template(deploy: Deploy, deploy_file: Path) -> str | None:
 
 
 def values_path(deploy: Deploy, deploy_file: Path) -> Path | None:
-    """Where the env values are, absolute; None where there are none.
+    """Where the file of env values is, absolute; None where there is none.
 
     Raises DesiredStateError for a `~user` that isn't known.
     """
-    if deploy.env.values is None:
+    values = deploy.env.values
+    return _place(deploy, deploy_file, values.file if values else None, ("env", "values"))
+
+
+def identity_path(deploy: Deploy, deploy_file: Path) -> Path | None:
+    """Where the identity's file is, absolute; None where there is none. Raises DesiredStateError likewise."""
+    identity = deploy.env.identity
+    return _place(deploy, deploy_file, identity.file if identity else None, ("env", "identity", "file"))
+
+
+def _place(deploy: Deploy, deploy_file: Path, written: str | None, at: Location) -> Path | None:
+    if written is None:
         return None
     try:
-        return Path(os.path.normpath(deploy_file.parent.resolve() / Path(deploy.env.values).expanduser()))
+        return Path(os.path.normpath(deploy_file.parent.resolve() / Path(written).expanduser()))
     except RuntimeError:
         reader = _Reader(deploy, deploy_file)
-        raise reader.error("starts with a home directory that isn't known", ("env", "values")) from None
+        raise reader.error("starts with a home directory that isn't known", at) from None
 
 
 class _Reader:
@@ -135,19 +148,20 @@ class _Reader:
         return place
 
     def _listed(self, root: PurePosixPath) -> list[Listed]:
-        """What may be sent from `root`; refuses a values file that git tracks."""
-        values = self._values_inside()
-        entries = list_worktree(self.top, [root, *values]) if self._in_git else list(walk(self.top, root))
-        if any(entry.path in values and entry.mode is not None for entry in entries):
-            hint = "`git rm --cached` it, ignore it, and change the secrets that it held"
-            raise self.error("is tracked by git in plain text", ("env", "values"), hint)
+        """What may be sent from `root`; refuses values in plain text and identities that git tracks."""
+        private = self._private()
+        entries = list_worktree(self.top, [root, *private]) if self._in_git else list(walk(self.top, root))
+        for entry in entries:
+            if entry.path in private and entry.mode is not None and not self._is_encrypted(entry.path):
+                hint = "`git rm --cached` it, ignore it, and change the secrets that it held"
+                raise self.error(self._tracked(entry.path, private[entry.path]), private[entry.path], hint)
         # A record that a pass commits must not look like a change of the sources to the next one.
         records = self.locate(self._deploy.records.dir, ("records", "dir"))
         return [
             entry
             for entry in entries
             if entry.path.is_relative_to(root)
-            and entry.path not in values
+            and entry.path not in private
             and not entry.path.is_relative_to(records)
             and (
                 entry.mode is not None
@@ -155,13 +169,40 @@ class _Reader:
             )
         ]
 
-    def _values_inside(self) -> set[PurePosixPath]:
-        """The values file's path below `top`, by its name and by what it links to; empty where it lies outside."""
-        values = values_path(self._deploy, self._file)
+    def _is_encrypted(self, path: PurePosixPath) -> bool:
+        values = self._deploy.env.values
+        if values is None or not values.is_encrypted or path.suffix != AGE:
+            return False
         try:
-            places = {values, values.parent.resolve() / values.name, values.resolve()} if values else set()
-        except (OSError, RuntimeError):
-            raise self.error("leads through a symbolic link that has no end", ("env", "values")) from None
-        return {
-            PurePosixPath(place.relative_to(self.top).as_posix()) for place in places if place.is_relative_to(self.top)
-        }
+            return is_age(read_regular(self.top / path, LARGEST_TEMPLATE * 2)[:100])
+        except Unreadable:
+            return True  # it is deleted, or whoever needs it says what is wrong with it
+
+    def _private(self) -> dict[PurePosixPath, Location]:
+        """Paths below `top` that are never sent, by their names and by what they link to: the values file (and the
+        plain one that an encrypted one was made from), the identity; each with its place in deploy.yaml."""
+        values, identity = values_path(self._deploy, self._file), identity_path(self._deploy, self._file)
+        named = [(values, ("env", "values")), (identity, ("env", "identity", "file"))]
+        if values is not None and values.suffix == AGE:
+            named.append((values.with_suffix(""), ("env", "values")))
+        found: dict[PurePosixPath, Location] = {}
+        for path, at in named:
+            try:
+                places = {path, path.parent.resolve() / path.name, path.resolve()} if path else set()
+            except (OSError, RuntimeError):
+                raise self.error("leads through a symbolic link that has no end", at) from None
+            inside = (place.relative_to(self.top) for place in places if place.is_relative_to(self.top))
+            found |= {PurePosixPath(place.as_posix()): at for place in inside}
+        return found
+
+    def _tracked(self, path: PurePosixPath, at: Location) -> str:
+        """What is wrong with a private file that git tracks."""
+        if at[:2] == ("env", "identity"):
+            return "is a secret key, and tracked by git"
+        values = self._deploy.env.values
+        beside = values is not None and values.is_encrypted and path.suffix != AGE
+        return (
+            f"`{path}`, from which it is made, is tracked by git in plain text"
+            if beside
+            else ("is tracked by git in plain text")
+        )

@@ -20,8 +20,8 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
 
 from pydantic import SecretStr
 
@@ -50,11 +50,24 @@ _ESCAPED = {
 }
 
 
+MOST_UNREADABLE = 50
+"""Statements that can't be read, after which the rest of a file isn't looked at."""
+
+
+class DotenvError(EnvError):
+    """A statement that can't be read: `file:line: what`. Never has a value."""
+
+    def __init__(self, file: str, line: int, what: str, *, key: str | None = None) -> None:
+        self.line, self.what, self.key = line, what, key
+        super().__init__(f"{file}:{line}: {what}")
+
+
 @dataclass(frozen=True, slots=True)
 class Statement:
     """One `KEY=…` as written. `text` is the value before interpolation, `quote` is `'`, `"` or empty.
 
-    `assigned` is False for a bare `KEY`; `comment` is what stands after the value's `#`.
+    `assigned` is False for a bare `KEY`; `comment` is what stands after the value's `#`. `line` is its first line,
+    `last` the one that it ends in.
     """
 
     key: str
@@ -63,56 +76,94 @@ class Statement:
     quote: str = ""
     assigned: bool = True
     comment: str = field(default="", repr=False)
+    last: int = 0
 
 
 def parse_dotenv(text: str, *, file: str) -> tuple[EnvEntry, ...]:
     """The entries of a dotenv file, in its order; of a key that stands twice the last counts, as with Compose.
 
-    `file` is for messages. Raises EnvError (`file:line: what`, never with a value).
+    `file` is for messages. Raises DotenvError (`file:line: what`, never with a value).
     """
+    return _entries(text, file, _raise)
+
+
+def read_dotenv(text: str, *, file: str) -> tuple[tuple[EnvEntry, ...], tuple[DotenvError, ...]]:
+    """The same, and goes on after what can't be read: the entries, and why others are none."""
+    errors: list[DotenvError] = []
+    return _entries(text, file, errors.append), tuple(errors)
+
+
+def _entries(text: str, file: str, refuse: Callable[[DotenvError], None]) -> tuple[EnvEntry, ...]:
     entries: list[EnvEntry] = []
     known: dict[str, str] = {}
-    for statement in statements(text, file=file):
+    for statement in statements(text, file=file, refuse=refuse):
         if not statement.assigned:
-            raise EnvError(
-                f"{file}:{statement.line}: {statement.key} has no value; write {statement.key}=… "
-                "(values are not taken from the shell)"
-            )
+            # What stands there may be the second line of a value that lacks its quotes.
+            what = "a line without `=` has no value; write KEY=…, and a value of several lines in quotes"
+            refuse(DotenvError(file, statement.line, f"{what} (values are not taken from the shell)"))
+            continue
         if not statement.text and statement.comment and not statement.quote:
-            raise EnvError(
-                f"{file}:{statement.line}: {statement.key}: Compose would take the comment after `=` for the value; "
+            what = (
+                f"{statement.key}: Compose would take the comment after `=` for the value; "
                 "put the comment on its own line, or the value in quotes"
             )
-        value = resolve(statement, known, file=file)
+            refuse(DotenvError(file, statement.line, what, key=statement.key))
+            continue
+        try:
+            value = resolve(statement, known, file=file)
+        except DotenvError as error:
+            refuse(error)
+            continue
         known[statement.key] = value
         entries.append(EnvEntry(key=statement.key, value=SecretStr(value), line=statement.line))
     return tuple(entries)
 
 
+def _raise(error: DotenvError) -> None:
+    raise error from None
+
+
 def resolve(statement: Statement, known: Mapping[str, str], *, file: str) -> str:
-    """The value of a statement where the keys of `known` are set. Raises EnvError."""
+    """The value of a statement where the keys of `known` are set. Raises DotenvError."""
     if statement.quote == "'":
         return statement.text
-    text = _ESCAPE.sub(_unescape, statement.text) if statement.quote else statement.text
+    text = interpolated(statement)
     if "\0" in text:
-        raise EnvError(f"{file}:{statement.line}: {statement.key}: a value can't hold a NUL")
+        raise DotenvError(file, statement.line, f"{statement.key}: a value can't hold a NUL", key=statement.key)
     try:
         return interpolate(text, known)
     except Refused as error:
-        raise EnvError(f"{file}:{statement.line}: {statement.key}: {error}") from None
+        raise DotenvError(file, statement.line, f"{statement.key}: {error}", key=statement.key) from None
 
 
-def statements(text: str, *, file: str) -> Iterator[Statement]:
-    """The statements of a dotenv file or template as written. Raises EnvError."""
+def interpolated(statement: Statement) -> str:
+    """The text of a value in which Compose replaces variables; empty where single quotes keep it as it is."""
+    if statement.quote == "'":
+        return ""
+    return _ESCAPE.sub(_unescape, statement.text) if statement.quote else statement.text
+
+
+def statements(text: str, *, file: str, refuse: Callable[[DotenvError], None] = _raise) -> Iterator[Statement]:
+    """The statements of a dotenv file or template as written.
+
+    `refuse` gets what can't be read; where it returns, reading goes on with the next line. By default it raises.
+    """
     text = text.removeprefix("\ufeff")
     if "\0" in text:
-        raise EnvError(f"{file}:{text[: text.index(chr(0))].count(chr(10)) + 1}: holds a NUL; it is not a text file")
-    position, line, counted = 0, 1, 0
-    while (position := _statement_start(text, position)) < len(text):
+        refuse(DotenvError(file, text.count("\n", 0, text.index("\0")) + 1, "holds a NUL; it is not a text file"))
+        return
+    position, line, counted, refused = 0, 1, 0, 0
+    while refused < MOST_UNREADABLE and (position := _statement_start(text, position)) < len(text):
         line += text.count("\n", counted, position)
         counted = position
-        statement, position = _statement(text, position, line=line, file=file)
-        yield statement
+        try:
+            statement, position = _statement(text, position, line=line, file=file)
+        except DotenvError as error:
+            refuse(error)
+            refused += 1
+            position = _line_end(text, position)
+            continue
+        yield replace(statement, last=line + text.count("\n", counted, position - 1))
 
 
 def _statement_start(text: str, position: int) -> int:
@@ -139,11 +190,11 @@ def _statement(text: str, position: int, *, line: int, file: str) -> tuple[State
     quote = text[start]
     match = _QUOTED[quote].match(text, start)
     if match is None:
-        raise EnvError(f"{file}:{line}: {key}: the value's opening {quote} is never closed")
+        raise DotenvError(file, line, f"{key}: the value's opening {quote} is never closed", key=key)
     end = _line_end(text, match.end())
     rest = text[match.end() : end].strip(_SPACES)
     if rest and not rest.startswith("#"):
-        raise EnvError(f"{file}:{line}: {key}: text after the closing {quote}; quote the whole value")
+        raise DotenvError(file, line, f"{key}: text after the closing {quote}; quote the whole value", key=key)
     value = _PAIR.sub(lambda pair: pair[1] if pair[1] == quote else pair[0], match[1])
     return Statement(key=key, line=line, text=value, quote=quote, comment=rest[1:].strip()), end
 
@@ -152,18 +203,18 @@ def _key(text: str, position: int, *, line: int, file: str) -> tuple[str, str, i
     """The key, the sign after it (`=` or `:`; a newline or nothing for a bare key), and where its value starts."""
     if match := _EXPORT.match(text, position):
         if "\n" in match.group():
-            raise EnvError(f"{file}:{line}: `export` without a key")
+            raise DotenvError(file, line, "`export` without a key")
         position = _skip_blanks(text, match.end())
     end = position
     while end < len(text) and text[end] not in "=:\n":
         if not (text[end] in _BLANKS or text[end] in "_.-[]" or unicodedata.category(text[end])[0] in "LN"):
-            raise EnvError(f"{file}:{line}: not KEY=value: a key holds letters, digits and `_ . - [ ]`")
+            raise DotenvError(file, line, "not KEY=value: a key holds letters, digits and `_ . - [ ]`")
         end += 1
     key = text[position:end].strip(_SPACES)
     if not key:
-        raise EnvError(f"{file}:{line}: not KEY=value: there is no key")
+        raise DotenvError(file, line, "not KEY=value: there is no key")
     if any(character in _BLANKS for character in key):
-        raise EnvError(f"{file}:{line}: not KEY=value: white space inside the key")
+        raise DotenvError(file, line, "not KEY=value: white space inside the key")
     return key, text[end : end + 1], end + 1
 
 

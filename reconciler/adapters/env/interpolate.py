@@ -8,7 +8,7 @@ value must not depend on who deploys.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 
 _NAME = "[_a-zA-Z\u017f\u212a][_a-zA-Z0-9\u017f\u212a]*"  # Go's (?i:[_a-z]…) folds these two letters in, too
 _REFERENCE = re.compile(
@@ -41,6 +41,34 @@ def interpolate(value: str, known: Mapping[str, str], *, depth: int = 0) -> str:
         parts += [value[position : match.start()], replacement]
         position = match.start() + length
     raise Refused(f"more than {_MOST} references in one value; {_QUOTE_IT}")
+
+
+def references(text: str, *, depth: int = 0) -> Iterator[tuple[str, str]]:
+    """Each variable that `text` refers to, with its operator (`:-`, `-`, `:?`, `?`, `:+`, `+`, or empty).
+
+    Those in a default or an alternative are among them: Compose replaces them before it chooses. Raises Refused for
+    what `interpolate` can't read either.
+    """
+    if depth > _DEEPEST:
+        raise Refused(f"defaults are nested deeper than {_DEEPEST}")
+    position = 0
+    while (match := _REFERENCE.search(text, position)) is not None:
+        whole = match.group()
+        closing = _first_closing_brace(whole)
+        whole = whole[: closing + 1] if closing >= 0 else whole
+        position = match.start() + len(whole)
+        match = _REFERENCE.match(whole)
+        if match is None or match["invalid"] is not None:
+            raise Refused("`${` is not closed or names no variable")
+        if match["escaped"]:
+            continue
+        operation = _OPERATION.fullmatch(match["braced"] or "")
+        if operation is None:
+            yield match["named"] or match["braced"], ""
+            continue
+        yield operation["name"], operation["operator"]
+        if not operation["operator"].endswith("?"):
+            yield from references(operation["operand"], depth=depth + 1)
 
 
 def _replace(text: str, known: Mapping[str, str], depth: int) -> tuple[str, int]:
