@@ -50,6 +50,9 @@ put() {
     mv -f "$1.new" "$1"
 }
 
+# One owner for everything of ours, also where root comes to a user's directory.
+ours() { if [ "$(id -u)" -eq 0 ]; then chown -hR "$(stat -c %u:%g "$own")" "$@"; fi; }
+
 # Points the link $2 at $1 by one rename: a reader sees the old target or the new one. One that points there stays.
 point() {
     if [ "$(readlink "$2" || true)" = "$1" ]; then return 0; fi
@@ -58,6 +61,24 @@ point() {
     mv -fT "$own/link.new" "$2"
 }
 
+# Enters the app's own directory $1 (as in `writable:`) and sets $root to its path. From here on `.` is that directory,
+# whatever becomes of its name. Fails where it isn't there (1), or is a link or lies behind one (2).
+area() {
+    if [ ! -e "$dir/$1" ] && [ ! -L "$dir/$1" ]; then return 1; fi
+    home=$(cd -P "$dir" && env pwd -P) || return 2
+    cd -P "$dir/$1" 2>/dev/null || return 2
+    root=$(env pwd -P) # not the shell's own: bash derives its answer from names, and names change
+    [ "$root" = "$home/$1" ] || return 2
+}
+
+# The kernel's number of the mount that `.` is on: another one for a bind mount of the same file system, too.
+mount_id() {
+    while read -r name value; do
+        if [ "$name" = mnt_id: ]; then printf '%s' "$value"; fi
+    done 3<. </proc/self/fdinfo/3
+}
+
+# usage: observe [audit INVENTORY-TO-WRITE WRITABLE...]
 observe() {
     line user "$(id -un) $(id -u)"
     [ -e "$dir" ] || return 0
@@ -68,15 +89,19 @@ observe() {
     [ -d "$own" ] || return 0
     if [ ! -r "$own" ] || [ ! -x "$own" ]; then die 70 "can't read $own as $(id -un)"; fi
     section key "$own/key"
+    section key_copy "$own/sealed/key"
     section state "$own/state.json"
+    section state_backup "$own/state.backup.json"
     section holder "$own/holder"
     current=$(readlink "$dir/current" || true)
     line current "${current##*/}"
     good=$(readlink "$dir/last_good" || true)
     line last_good "${good##*/}"
+    if [ -r "$own/sealed" ]; then line sealed "$(ls -A "$own/sealed")"; fi
     if [ -d "$dir/releases" ]; then line releases "$(ls -A "$dir/releases")"; fi
     if [ -n "$current" ] && [ -d "$dir/current/" ]; then
         section manifest "$dir/current/manifest.json"
         section env "$dir/current/.env"
     fi
+    "$@"
 }

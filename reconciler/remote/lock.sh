@@ -1,6 +1,7 @@
 # usage: lock.sh DEPLOY_DIR WHO refuse|adopt WRITABLE...
 # Takes the lock, observes, says "end", and holds the lock until standard input ends: the kernel gives it back whatever
-# happens to its holder. Makes .reconciler and the key where the directory is empty but for writable areas.
+# happens to its holder. Makes .reconciler and the key (with a copy) where the directory is empty but for writable
+# areas.
 who=$2 foreign=$3
 shift 3
 command -v flock >/dev/null 2>&1 || die 70 "there is no flock command on this host (package util-linux)"
@@ -23,10 +24,17 @@ if ! flock -n 9; then
     cat "$own/holder" >&2 2>/dev/null || true # in this order: 2>/dev/null first would swallow it
     exit 75
 fi
-if [ ! -s "$own/key" ]; then
+if [ ! -s "$own/key" ] && [ ! -s "$own/sealed/key" ]; then
     (umask 077 && od -An -N32 -tx1 /dev/urandom | tr -d ' \n' >"$own/key.new")
     chmod 0400 "$own/key.new"
+    ours "$own/key.new"
     mv -f "$own/key.new" "$own/key"
+fi
+if [ ! -s "$own/sealed/key" ]; then # what is lost with the key can't be made again: every digest
+    (umask 077 && mkdir -p "$own/sealed" && cat "$own/key" >"$own/sealed/key.new")
+    chmod 0400 "$own/sealed/key.new"
+    ours "$own/sealed"
+    mv -f "$own/sealed/key.new" "$own/sealed/key"
 fi
 # Whatever lies in staging belonged to a pass that is dead: we hold the lock.
 if [ -d "$own/staging" ]; then
@@ -35,6 +43,6 @@ if [ -d "$own/staging" ]; then
 fi
 printf '%s\n' "$who" >"$own/holder.new"
 mv -f "$own/holder.new" "$own/holder"
-observe 9>&-
+observe audit "$own/inventory" "$@" 9>&-
 line end ""
 exec cat >/dev/null

@@ -4,12 +4,17 @@ from __future__ import annotations
 
 import posixpath
 import re
+from dataclasses import replace
 
 from pydantic import ValidationError
 
+from reconciler.adapters.host.audited import audit, env_files
+from reconciler.adapters.host.state_file import Chosen, choose
 from reconciler.model.errors import TargetUnfit
 from reconciler.model.observed import HostView
 from reconciler.model.stored import FORMAT, Manifest, TargetState
+
+_KEY = re.compile(r"(?:[0-9a-f]{2}){32}")
 
 
 def sections(answer: bytes) -> dict[str, bytes]:
@@ -38,21 +43,22 @@ def without_directory(said: str, private: str, here: str) -> str:
     return f"{shown} (only the directory of the Compose files is sent)" if led_out else shown
 
 
-def view(found: dict[str, bytes], *, app: str, project: str, writable: tuple[str, ...]) -> HostView:
+def view(
+    found: dict[str, bytes], chosen: Chosen, *, app: str, project: str, deploy_dir: str, writable: tuple[str, ...]
+) -> HostView:
     """What the files of a target say. Raises TargetUnfit for a state that this version can't read."""
     names = _lines(found.get("entries", b""))
-    ours = "state" in found
     # Before its first switch a pass makes these; anything else in a directory without a state is somebody's.
-    made = {".reconciler", "releases"} if "key" in found else set()
+    made = {".reconciler", "releases"} if chosen.key else set()
     known = made | {area.split("/", maxsplit=1)[0] for area in writable}
-    foreign = tuple(name for name in names if not ours and name not in known)
-    state = _state(found["state"]) if "state" in found else None
+    foreign = tuple(name for name in names if chosen.data is None and name not in known)
+    state = _state(chosen.data) if chosen.data is not None else None
     if state is not None and (state.app, state.project) != (app, project):
         foreign = (f"the app {state.app} (project {state.project})",)
     size, free = _disk(found.get("disk", b""))
     return HostView(
-        ours=ours,
-        key=bytes.fromhex(found["key"].decode("ascii")) if "key" in found else None,
+        ours=chosen.data is not None,
+        key=chosen.key,
         current=_text(found, "current"),
         last_good=_text(found, "last_good"),
         releases=_lines(found.get("releases", b"")),
@@ -63,7 +69,24 @@ def view(found: dict[str, bytes], *, app: str, project: str, writable: tuple[str
         disk_free=free,
         disk_size=size,
         holder=_text(found, "holder"),
+        copies=chosen.copies,
+        sealed=_lines(found.get("sealed", b"")),
+        audit=audit(found, directory=deploy_dir, writable=writable),
+        env_files=env_files(found),
     )
+
+
+def chosen_state(found: dict[str, bytes]) -> Chosen:
+    """The state among the sections of a target, and the key that it is signed with. Raises TargetUnfit."""
+    texts = [found[name].decode("ascii", "replace") for name in ("key", "key_copy") if name in found]
+    keys = [bytes.fromhex(text) for text in texts if _KEY.fullmatch(text)]
+    chosen = choose(found.get("state"), found.get("state_backup"), keys)
+    if not texts:
+        return chosen
+    if not keys:
+        raise TargetUnfit(".reconciler/key on the target is no key any more: put it back from a backup of the host")
+    key = chosen.key or keys[0]
+    return replace(chosen, key=key, copies=replace(chosen.copies, key_lost=key.hex() != texts[0] or "key" not in found))
 
 
 def manifest(data: bytes) -> Manifest:

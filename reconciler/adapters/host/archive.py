@@ -34,18 +34,41 @@ def sources(tree: SourceTree, project_dir: str, env: bytes) -> bytes:
     return tar([*files, (env_path, 0o600, env)])
 
 
-def release(bundle: Bundle, manifest: bytes) -> bytes:
-    """A release and its managed files, with the modes that they keep: values 0400, the rest without write bits."""
+def release(bundle: Bundle, manifest: bytes) -> list[tuple[str, int, bytes]]:
+    """A release and its managed files as members of a tar, in one order, with the modes that they keep."""
     files = [
-        ("release/compose.yaml", 0o400, bundle.compose),
-        ("release/.env", 0o400, bundle.env),
-        ("release/manifest.json", 0o444, manifest),
+        ("release/compose.yaml", bundle.compose),
+        ("release/.env", bundle.env),
+        ("release/manifest.json", manifest),
     ]
+    members = [(path, kept_mode(path, 0), data) for path, data in files]
     for managed in bundle.files:
         base = f"files/{managed.sha256}/{managed.name}"
         for path, mode, data in managed.entries:
-            files.append((f"{base}/{path}" if path else base, mode & 0o555, data))
-    return tar(files)
+            place = f"{base}/{path}" if path else base
+            members.append((place, kept_mode(place, mode), data))
+    return sorted(members)
+
+
+def kept_mode(path: str, mode: int) -> int:
+    """The mode of a release's member on a target: what holds values is 0400, the rest loses its write bits."""
+    if path.startswith("release/"):
+        return 0o444 if path == "release/manifest.json" else 0o400
+    return 0o555 if mode & 0o111 else 0o444
+
+
+def in_deploy_dir(release: str, path: str) -> str:
+    """Where a member of a release's tar lies below deploy_dir."""
+    kind, _, rest = path.partition("/")
+    return f"releases/{release}/{rest}" if kind == "release" else f".reconciler/files/{rest}"
+
+
+def in_tar(release: str, path: str) -> str:
+    """The reverse of `in_deploy_dir`. Raises ValueError for what belongs to no release."""
+    for prefix, kind in ((f"releases/{release}/", "release/"), (".reconciler/files/", "files/")):
+        if path.startswith(prefix):
+            return kind + path.removeprefix(prefix)
+    raise ValueError(f"{path} is no part of {release}")
 
 
 def unpacked(stream: bytes) -> tuple[SourceFile, ...]:

@@ -6,15 +6,21 @@ import json
 import posixpath
 import re
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import PurePosixPath
 
-from reconciler.adapters.host import answers, archive
-from reconciler.model.errors import CommandFailed, Locked, NotOurs, PreflightFailed, TargetUnfit
+from reconciler.adapters.host import answers, archive, housekeeping, logins, sealed, state_file
+from reconciler.model.audit import Action
+from reconciler.model.errors import CommandFailed, Locked, NotOurs, PreflightFailed, ReconcilerError, TargetUnfit
+from reconciler.model.housekeeping import Housekeeping
 from reconciler.model.observed import ContainerFacts, HostView
 from reconciler.model.release import Bundle, ManagedFile, Rendering
 from reconciler.model.sources import SourceFile, SourceTree
 from reconciler.model.stored import TargetState
+from reconciler.model.sweep import SweepReport, Written
+from reconciler.model.trace import Login
 from reconciler.ports import Completed, RemoteProcess, Transport
 from reconciler.remote import script
 
@@ -24,6 +30,8 @@ READ_TIMEOUT = 60.0
 """Seconds for a script that only reads or writes small files."""
 MOST_ADOPTED_KB = 64 * 1024
 """KiB of mounted config files that an adoption takes over."""
+LOGINS_TIMEOUT = 5.0
+"""Seconds for a hint."""
 RENDER_TIMEOUT = 120.0
 """Seconds for Compose to resolve a model."""
 _UNSET = re.compile(r'The \\?"([^"\\]+)\\?" variable is not set')
@@ -41,6 +49,8 @@ class Settings:
     writable: tuple[str, ...]
     docker_host: str
     retained_records: int = 200
+    keeps_values: bool = True
+    """False where env values may not touch the target's disk (`env.delivery: runtime`)."""
 
 
 class _Lock:
@@ -57,9 +67,12 @@ class TargetHost:
     def __init__(self, transport: Transport, settings: Settings) -> None:
         self._transport = transport
         self._settings = settings
+        self._key: bytes | None = None
+        self._revision = 0
 
-    def observe(self) -> HostView:
-        return self._view(answers.sections(self._run("observe").stdout))
+    def observe(self, *, files: bool = True) -> HostView:
+        how = "audit" if files else "brief"
+        return self._view(answers.sections(self._run("observe", how, *self._settings.writable).stdout))
 
     def lock(self, who: str, *, takeover: bool = False) -> tuple[_Lock, HostView]:
         foreign = "adopt" if takeover else "refuse"
@@ -81,6 +94,7 @@ class TargetHost:
         project_dir = str(tree.compose[0].parent)
         done = self._run(
             "render",
+            "disk" if self._settings.keeps_values else "memory",
             self._settings.project,
             project_dir,
             *(str(path) for path in tree.compose),
@@ -100,12 +114,24 @@ class TargetHost:
                 f"{where}: the Compose model of tag {tag} uses {', '.join(unset)}, and no env value sets it: Compose"
                 " would put an empty string there; set it, write ${NAME:-} where empty is meant, or $$ for a plain $"
             )
-        return Rendering(model=json.loads(model), root=root, project_dir=project_dir, private=private)
+        resolved, end = json.JSONDecoder().raw_decode(model)
+        services = tuple(model[end:].split())
+        return Rendering(
+            model=resolved,
+            root=root,
+            project_dir=project_dir,
+            private=private,
+            everything=None if services == ("?",) else services,
+        )
 
-    def install(self, bundle: Bundle) -> None:
-        manifest = bundle.manifest.model_dump_json(indent=1).encode()
-        stream = archive.release(bundle, manifest)
-        self._run("install", bundle.manifest.release, *self._settings.writable, stdin=stream, timeout=RENDER_TIMEOUT)
+    def install(self, bundle: Bundle) -> str:
+        return sealed.install(self._run, bundle, self._settings.writable)
+
+    def reseal(self, release: str, expected: str | None) -> str:
+        return sealed.reseal(self._run, self._settings.where, release, expected)
+
+    def put_back(self, run: str, actions: Sequence[Action]) -> tuple[str, ...]:
+        return sealed.put_back(self._run, self._settings.where, run, actions)
 
     def read_release(self, release: str) -> Bundle | None:
         found = answers.sections(self._run("read_release", release).stdout)
@@ -124,12 +150,13 @@ class TargetHost:
     def switch(self, state: TargetState, release: str) -> None:
         self._commit(state, "-", "-", release)
 
-    def compose_up(self, services: Sequence[str], *, timeout: float) -> Completed:
-        return self._run("up", *services, timeout=timeout, check=False)
+    def compose_up(self, services: Sequence[str], *, timeout: float, model: bytes | None = None) -> Completed:
+        source = "file" if model is None else "stdin"
+        return self._run("up", source, *services, stdin=model or b"", timeout=timeout, check=False)
 
     def save_evidence(self, run: str, containers: Sequence[ContainerFacts]) -> str:
         pairs = [part for container in containers for part in (container.id, container.name)]
-        self._run("evidence", run, *pairs)
+        self._run("evidence", run, "whole" if self._settings.keeps_values else "state", *pairs)
         return str(self._settings.deploy_dir / ".reconciler" / "evidence" / run)
 
     def save_record(self, run: str, text: str) -> None:
@@ -143,6 +170,12 @@ class TargetHost:
     def prune(self, releases: Sequence[str], files: Sequence[str]) -> None:
         names = [f"releases/{name}" for name in releases] + [f"files/{name}" for name in files]
         self._run("prune", str(self._settings.retained_records), *names)
+
+    def sweep(self, rules: Housekeeping, *, holder: str | None) -> SweepReport:
+        return housekeeping.sweep(self._run, rules, holder=holder)
+
+    def written(self, areas: Sequence[str]) -> tuple[Written, ...]:
+        return housekeeping.written(self._run, areas)
 
     def render_here(self, config_files: Sequence[str]) -> Rendering:
         done = self._run("render_here", self._settings.project, *config_files, timeout=RENDER_TIMEOUT, check=False)
@@ -158,13 +191,31 @@ class TargetHost:
         done = self._run("fetch", str(MOST_ADOPTED_KB), *paths, timeout=RENDER_TIMEOUT)
         return archive.unpacked(done.stdout) if done.stdout else ()
 
+    def logins_at(self, when: datetime) -> tuple[Login, ...]:
+        with suppress(ReconcilerError):  # only a hint: what makes the target unreadable shows at the next call
+            done = self._run("logins", timeout=LOGINS_TIMEOUT, check=False)
+            return logins.logins_at(answers.sections(done.stdout), when)
+        return ()
+
     def _commit(self, state: TargetState, last_good: str, last_good_tag: str, current: str) -> None:
-        data = state.model_dump_json(indent=1).encode()
+        if self._key is None:
+            raise RuntimeError("the state is written under the lock, which tells the key")
+        data = state_file.encoded(state.model_dump_json(indent=1).encode(), self._key, self._revision + 1)
         self._run("commit", str(len(data)), last_good, last_good_tag, current, stdin=data)
+        self._revision += 1
 
     def _view(self, found: dict[str, bytes]) -> HostView:
         settings = self._settings
-        return answers.view(found, app=settings.app, project=settings.project, writable=settings.writable)
+        chosen = answers.chosen_state(found)
+        self._key, self._revision = chosen.key, max(self._revision, chosen.revision)
+        return answers.view(
+            found,
+            chosen,
+            app=settings.app,
+            project=settings.project,
+            deploy_dir=str(settings.deploy_dir),
+            writable=settings.writable,
+        )
 
     def _command(self, name: str, *arguments: str) -> list[str]:
         environment = [f"DOCKER_HOST={self._settings.docker_host}"]
