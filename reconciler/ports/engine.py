@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 
 from reconciler.model.observed import ContainerFacts
+from reconciler.model.stored import Attachment
+from reconciler.model.trace import Change
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +57,14 @@ class Engine(Protocol):
     """The target's Docker Engine. Reading raises TargetUnreachable where the answer is unknown, never an empty list."""
 
     def containers(self, project: str, *, details: bool) -> tuple[ContainerFacts, ...]:
-        """Every container with the project's label, stopped ones too; `details` adds restarts and exit codes."""
+        """Every container with the project's label, stopped ones too; `details` adds what only an inspection tells."""
+
+    def layers(self, container_ids: Sequence[str]) -> Mapping[str, tuple[str, ...]]:
+        """For each of these containers, stopped ones too, the sorted paths that its own layer adds, changes or deletes.
+
+        Mount points are none of them, nor directories that only hold what is listed. One that vanished is absent.
+        There may be many: `core.live.baseline_of` makes a list that can be kept.
+        """
 
     def origin(self, project: str) -> Origin | None:
         """Where the project's containers were started from; None where there are none, or they don't agree."""
@@ -90,11 +99,35 @@ class Engine(Protocol):
     def stop(self, container_id: str) -> None:
         """Stops a container with its own grace period, and leaves it there."""
 
+    def update(self, container_id: str, limits: Mapping[str, int | str]) -> None:
+        """Gives a container exactly these limits (`Live.limits`) while it runs on.
+
+        Raises CannotUpdate where the engine can't: `core.live.updatable` knows most of that in advance.
+        """
+
+    def connect(self, container_id: str, network: str, attachment: Attachment) -> None:
+        """Attaches a container to a network (by name) as described, also where it is attached otherwise.
+
+        Raises CannotUpdate where the network is gone or takes it no more.
+        """
+
+    def disconnect(self, container_id: str, network: str) -> None:
+        """Detaches a container from a network; one that isn't there is fine. Raises CannotUpdate."""
+
+    def changes(self, since: datetime) -> tuple[Change, ...]:
+        """What was done to containers since then, by the engine's clock: what it still remembers, oldest first."""
+
     def keep(self, project: str, app: str, image_ids: frozenset[str]) -> None:
         """Makes sure of one running keeper for each image, and of none for any other image of this project."""
 
     def add_keepers(self, project: str, app: str, image_ids: frozenset[str]) -> None:
         """Makes sure of one running keeper for each image, and removes none."""
+
+    def environments(self, project: str) -> Mapping[str, tuple[Mapping[str, str], ...]]:
+        """Service → the environment of each of its containers (secret)."""
+
+    def unheld(self, project: str, image_ids: frozenset[str]) -> frozenset[str]:
+        """Those of the images that no sound keeper of the project holds; changes nothing."""
 
     def disk_root(self) -> str:
         """The engine's data root on the target."""

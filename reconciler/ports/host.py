@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import datetime
 from typing import Protocol
 
+from reconciler.model.audit import Action
+from reconciler.model.housekeeping import Housekeeping
 from reconciler.model.observed import ContainerFacts, HostView
 from reconciler.model.release import Bundle, Rendering
 from reconciler.model.sources import SourceFile, SourceTree
 from reconciler.model.stored import TargetState
+from reconciler.model.sweep import SweepReport, Written
+from reconciler.model.trace import Login
 from reconciler.ports.transport import Completed
 
 
@@ -22,8 +27,8 @@ class HeldLock(Protocol):
 class Host(Protocol):
     """The part of a target's file system that is ours (DESIGN, "On the target")."""
 
-    def observe(self) -> HostView:
-        """Reads our files without a lock and without changing anything."""
+    def observe(self, *, files: bool = True) -> HostView:
+        """Reads our files without a lock and changes nothing; without `files` the managed ones aren't audited."""
 
     def lock(self, who: str, *, takeover: bool = False) -> tuple[HeldLock, HostView]:
         """Takes the lock and observes, in one round trip.
@@ -37,8 +42,24 @@ class Host(Protocol):
         Raises PreflightFailed with Compose's own message, TargetUnfit where Compose v2 is missing.
         """
 
-    def install(self, bundle: Bundle) -> None:
-        """Puts a release under `releases/` and its managed files under `.reconciler/files/`; only adds."""
+    def install(self, bundle: Bundle) -> str:
+        """Puts a release under `releases/`, its files under `.reconciler/files/`, and its sealed copy; only adds.
+
+        Gives the digest of its seal, for `TargetState.seals`. What a dead pass left of the same release gives way.
+        """
+
+    def reseal(self, release: str, expected: str | None) -> str:
+        """Makes the sealed copy of a release that is on the target; the digest of its seal.
+
+        Raises PreflightFailed where that isn't `expected` (None: none is known), or nothing whole is left.
+        """
+
+    def put_back(self, run: str, actions: Sequence[Action]) -> tuple[str, ...]:
+        """Puts back what the actions name; what was changed or is in the way goes to `.reconciler/set_aside/<run>/`.
+
+        Gives the paths that lie there with another inode: a container that has one mounted sees the old one until it is
+        started again. Raises PreflightFailed naming what could not be put back, after everything else was.
+        """
 
     def read_release(self, release: str) -> Bundle | None:
         """A release as it lies on the target; None where it, or a file that it needs, is missing."""
@@ -49,8 +70,11 @@ class Host(Protocol):
     def switch(self, state: TargetState, release: str) -> None:
         """Writes the state, then points `current` at the release by one atomic rename."""
 
-    def compose_up(self, services: Sequence[str], *, timeout: float) -> Completed:
-        """`docker compose up -d --no-deps` of the release at `current`, for these services."""
+    def compose_up(self, services: Sequence[str], *, timeout: float, model: bytes | None = None) -> Completed:
+        """`docker compose up -d --no-deps` of the release at `current`, for these services.
+
+        `model` is the release with its values, where the target keeps none: it goes to Compose and to no disk.
+        """
 
     def save_evidence(self, run: str, containers: Sequence[ContainerFacts]) -> str:
         """Saves logs and inspection of containers under `.reconciler/evidence/<run>/`; its path on the target."""
@@ -64,8 +88,21 @@ class Host(Protocol):
     def prune(self, releases: Sequence[str], files: Sequence[str]) -> None:
         """Removes releases and managed files by name."""
 
+    def sweep(self, rules: Housekeeping, *, holder: str | None) -> SweepReport:
+        """Measures temp/ and logs/ as far as `rules` ask for it; without a `holder` that is all.
+
+        `holder` is who has the lock (`lock(who)`): then what `rules.temp` lets go is removed from temp/, until another
+        has the lock or the time is up. Nothing else is ever touched, whatever a container does to temp/ meanwhile.
+        """
+
+    def written(self, areas: Sequence[str]) -> tuple[Written, ...]:
+        """What lies in these directories below `deploy_dir`, by a look at 10,000 files of each at most."""
+
     def render_here(self, config_files: Sequence[str]) -> Rendering:
         """The model of a hand-made deployment in `deploy_dir`, resolved there. Raises PreflightFailed, TargetUnfit."""
 
     def fetch(self, paths: Sequence[str]) -> tuple[SourceFile, ...]:
         """Files below `deploy_dir`, and those in directories there. Raises TargetUnfit for more than 64 MiB."""
+
+    def logins_at(self, when: datetime) -> tuple[Login, ...]:
+        """Who was logged in on the target at that time, by its clock. Empty where that can't be read; never raises."""

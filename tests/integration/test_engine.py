@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
@@ -17,7 +16,6 @@ import pytest
 from reconciler.adapters.engine.engine import DockerEngine
 from reconciler.adapters.engine.errors import EngineError
 from reconciler.adapters.engine.logs import demultiplexed
-from reconciler.adapters.transport.local import LocalTransport
 from reconciler.adapters.transport.ssh import SshTransport
 from reconciler.adapters.transport.ssh_settings import SshSettings
 from reconciler.model.errors import PreflightFailed, TargetUnfit, TargetUnreachable
@@ -32,45 +30,6 @@ pytestmark = pytest.mark.engine
 LONG_AGO = datetime(2020, 1, 1, tzinfo=UTC)
 HEALTH = {"Interval": 200_000_000, "Timeout": 2_000_000_000, "Retries": 1}
 NOWHERE = "unix:///nowhere/docker.sock"
-
-
-@pytest.fixture
-def lab() -> Iterator[Lab]:
-    with new_lab() as made:
-        yield made
-
-
-@pytest.fixture(scope="module")
-def sshd(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SshServer]:
-    with ssh_server(tmp_path_factory.mktemp("sshd")) as server:
-        yield server
-
-
-@pytest.fixture(params=["local", "ssh"])
-def transport(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Transport]:
-    made: Transport = LocalTransport()
-    if request.param == "ssh":
-        server: SshServer = request.getfixturevalue("sshd")
-        (tmp_path / "empty").touch()
-        made = SshTransport(
-            SshSettings(
-                host=server.host,
-                port=server.port,
-                user=server.user,
-                identity_file=server.identity_file,
-                known_hosts=server.known_hosts,
-                config_file=tmp_path / "empty",
-            )
-        )
-    yield made
-    made.close()
-
-
-@pytest.fixture
-def engine(transport: Transport) -> Iterator[DockerEngine]:
-    made = DockerEngine(transport)
-    yield made
-    made.close()
 
 
 class TestContainers:

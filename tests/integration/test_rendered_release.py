@@ -528,8 +528,8 @@ class TestStrangers:
     """Containers of the project that no release explains."""
 
     @of("profiles")
-    def test_they_are_reported_and_left_alone(self, world: World) -> None:
-        """By hand with the project's label, a one-off run, and a service of an inactive profile."""
+    def test_what_is_a_persons_right_is_left_alone_and_a_foreign_container_stopped(self, world: World) -> None:
+        """A one-off run and a service of an inactive profile are; what carries the project's label by hand isn't."""
         world.reconcile()
         name, image = world.project.name, world.containers("app")[0].attrs["Config"]["Image"]
         with closing(docker.DockerClient.from_env()) as engine:
@@ -553,19 +553,27 @@ class TestStrangers:
             check=True,
             capture_output=True,
         )
-        strangers = {f"{name}-by-hand-0", f"{name}-by-hand-1", f"{name}-one-off", f"{name}-debug-1"}
+        foreign, left = {f"{name}-by-hand-0", f"{name}-by-hand-1"}, {f"{name}-one-off", f"{name}-debug-1"}
         before, records = world.ids(), world.repo.records()
-        said = world.plan(0).stdout
-        for stranger in strangers:
+        said = world.plan(2).stdout
+        for stranger in foreign:
+            assert f"drift foreign_container: {stranger}: expected no such container" in said
+        for stranger in left:
             assert f"{stranger} is" in said
         world.reconcile()
         assert world.ids() == before
-        assert world.repo.records() == records
+        with closing(docker.DockerClient.from_env()) as engine:
+            states = {stranger: engine.containers.get(stranger).status for stranger in foreign | left}
+        assert states == dict.fromkeys(foreign, "exited") | dict.fromkeys(left, "running")
+        assert len(world.repo.records()) == len(records) + 1
+        world.plan(0)
+        world.reconcile()
+        assert len(world.repo.records()) == len(records) + 1
         world.edit("compose.yaml", '[sleep, "600"]', '[sleep, "601"]')
         changed = world.recreated_by(lambda: None)
         assert changed == {"app-1", "metrics-1"}
         world.plan(0)
-        assert {str(container.name) for container in world.containers()} >= strangers
+        assert {str(container.name) for container in world.containers()} >= left
 
 
 HOSTILE = {
@@ -609,7 +617,7 @@ HOSTILE = {
     "a circle": ("volumes:", "depends_on: [app]\n    volumes:", "app -> app"),
     "a key that isn't": ("labels:", "lables:", "lables"),
     "no YAML": ("services:", "services: [", "yaml: line"),
-    "no image": ("${IMAGE}:${TAG}", "${IMAGE}:29991231_000000", ":29991231_000000 isn't on target"),
+    "no image": ("${IMAGE}:${TAG}", "${IMAGE}:${TAG}-nosuch", "-nosuch isn't on target"),
 }
 
 PLANNED = ("outside", "a value in Compose's message", "no image")

@@ -5,20 +5,25 @@ from __future__ import annotations
 import math
 import re
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 
-from reconciler.adapters.engine import facts, logs
+from reconciler.adapters.engine import facts, live, logs
+from reconciler.adapters.engine.changes import changes
 from reconciler.adapters.engine.client import api_client, engine_errors, socket_path
 from reconciler.adapters.engine.events import EventStream
+from reconciler.adapters.engine.in_place import InPlace
 from reconciler.adapters.engine.keeper import Keepers
 from reconciler.adapters.engine.library import docker
+from reconciler.adapters.engine.pipeline import get_all
 from reconciler.adapters.engine.project_events import ProjectEvents
 from reconciler.adapters.engine.pull import pull_with_credentials, pull_with_login_there
 from reconciler.adapters.engine.usage import UsageMeter
 from reconciler.model.errors import TargetUnreachable
 from reconciler.model.observed import ContainerFacts
+from reconciler.model.stored import Attachment
+from reconciler.model.trace import Change
 from reconciler.ports import Credentials, Events, Origin, Transport, Usage
 
 TIMEOUT_SECONDS = 30.0
@@ -45,24 +50,33 @@ class DockerEngine:
         self._meter = UsageMeter()
 
     def containers(self, project: str, *, details: bool) -> tuple[ContainerFacts, ...]:
-        """One call for the list, and one for each container with `details`; sorted by name.
+        """One round trip for the list, and with `details` one more for all containers; sorted by name.
 
         When one vanishes in between, everything is read again: the answer is of one moment, or there is none.
         """
         with self._asking() as client:
             for _ in range(_LISTINGS):
                 listed = client.containers(all=True, filters={"label": f"{facts.COMPOSE_PROJECT}={project}"})
-                try:
-                    found = [
-                        facts.from_inspect(client.inspect_container(entry["Id"])) if details else facts.from_list(entry)
-                        for entry in listed
-                    ]
-                except docker.errors.NotFound:
-                    continue
-                return tuple(sorted(found, key=lambda container: container.name))
+                if not details:
+                    return _by_name(facts.from_list(entry) for entry in listed)
+                answers = get_all(client, [f"/containers/{entry['Id']}/json" for entry in listed])
+                if not any(answer.is_missing for answer in answers):
+                    return _by_name(facts.from_inspect(answer.json(self._transport.name)) for answer in answers)
         raise TargetUnreachable(
             f"{self._transport.name}: the containers of {project} change faster than they can be read"
         )
+
+    def layers(self, container_ids: Sequence[str]) -> Mapping[str, tuple[str, ...]]:
+        """About 2 ms for each container (measured); the engine compares one after the other."""
+        with self._asking() as client:
+            paths = [f"/containers/{each}/{part}" for each in container_ids for part in ("json", "changes")]
+            answers = get_all(client, paths)
+        name, pairs = self._transport.name, zip(container_ids, answers[::2], answers[1::2], strict=True)
+        return {
+            each: live.layer(inspected.json(name), changed.json(name))
+            for each, inspected, changed in pairs
+            if not (inspected.is_missing or changed.is_missing)
+        }
 
     def origin(self, project: str) -> Origin | None:
         with self._asking() as client:
@@ -178,6 +192,22 @@ class DockerEngine:
                     raise
                 client.wait(container_id, timeout=int(TIMEOUT_SECONDS), condition="removed")
 
+    def update(self, container_id: str, limits: Mapping[str, int | str]) -> None:
+        with self._asking() as client:
+            InPlace(client, self._transport.name).update(container_id, limits)
+
+    def connect(self, container_id: str, network: str, attachment: Attachment) -> None:
+        with self._asking() as client:
+            InPlace(client, self._transport.name).connect(container_id, network, attachment)
+
+    def disconnect(self, container_id: str, network: str) -> None:
+        with self._asking() as client:
+            InPlace(client, self._transport.name).disconnect(container_id, network)
+
+    def changes(self, since: datetime) -> tuple[Change, ...]:
+        with self._asking() as client:
+            return changes(client, since)
+
     def keep(self, project: str, app: str, image_ids: frozenset[str]) -> None:
         """Adds first and removes then. Raises PreflightFailed or TargetUnfit, see Keepers.ensure."""
         with self._asking() as client:
@@ -189,6 +219,22 @@ class DockerEngine:
         """Raises PreflightFailed or TargetUnfit, see Keepers.ensure."""
         with self._asking() as client:
             Keepers(client, self._transport.name, project=project, app=app).ensure(image_ids)
+
+    def environments(self, project: str) -> Mapping[str, tuple[Mapping[str, str], ...]]:
+        found: dict[str, tuple[Mapping[str, str], ...]] = {}
+        with self._asking() as client:
+            for entry in client.containers(all=True, filters={"label": f"{facts.COMPOSE_PROJECT}={project}"}):
+                with suppress(docker.errors.NotFound):
+                    inspected = client.inspect_container(entry["Id"])
+                    service = facts.from_inspect(inspected).service
+                    found[service] = (*found.get(service, ()), facts.environment(inspected))
+        return found
+
+    def unheld(self, project: str, image_ids: frozenset[str]) -> frozenset[str]:
+        if not image_ids:
+            return frozenset()
+        with self._asking() as client:
+            return image_ids - Keepers(client, self._transport.name, project=project, app="").held().keys()
 
     def disk_root(self) -> str:
         with self._asking() as client:
@@ -214,3 +260,7 @@ class DockerEngine:
                     self._client = api_client(self._transport, self._socket, TIMEOUT_SECONDS)
                 client = self._client
             yield client
+
+
+def _by_name(found: Iterable[ContainerFacts]) -> tuple[ContainerFacts, ...]:
+    return tuple(sorted(found, key=lambda container: container.name))

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
+from reconciler.adapters.engine.live import live
 from reconciler.model.observed import LABEL_DIGEST, ContainerFacts
 from reconciler.ports import Origin
 
@@ -59,7 +60,12 @@ def from_inspect(inspected: Json) -> ContainerFacts:
         restarts=int(inspected.get("RestartCount") or 0),
         one_off=is_one_off(labels),
         started_at=moment(state.get("StartedAt")),
+        finished_at=moment(state.get("FinishedAt")),
         oom_killed=bool(state.get("OOMKilled")),
+        live=live(inspected),
+        mounts=tuple(
+            sorted(str(mount["Source"]) for mount in inspected.get("Mounts") or () if mount.get("Type") == "bind")
+        ),
     )
 
 
@@ -67,6 +73,12 @@ def origin(labels: Json) -> Origin:
     """Where Compose says that it was called, and with which files."""
     files = str(labels.get(COMPOSE_PREFIX + "project.config_files") or "").split(",")
     return Origin(str(labels.get(COMPOSE_PREFIX + "project.working_dir") or ""), tuple(file for file in files if file))
+
+
+def environment(inspected: Json) -> Mapping[str, str]:
+    """A container's variables (secret)."""
+    pairs = (str(pair).partition("=") for pair in inspected["Config"].get("Env") or ())
+    return {name: value for name, _, value in pairs}
 
 
 def is_one_off(labels: Json) -> bool:

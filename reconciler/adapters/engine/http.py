@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from typing import Any
 
 import requests.adapters
@@ -55,6 +56,22 @@ class _Pool(urllib3.connectionpool.HTTPConnectionPool):
         self.num_connections += 1
         return _Connection(self._dial)
 
+    @contextmanager
+    def lent(self, timeout: float) -> Iterator[Any]:
+        """A connection that is up; afterwards it is kept for others, unless the block failed."""
+        connection: Any = self._get_conn()
+        try:
+            connection.timeout = timeout
+            if connection.sock is None:
+                connection.connect()
+            connection.sock.settimeout(timeout)
+            yield connection
+        except BaseException:
+            connection.close()
+            raise
+        finally:
+            self._put_conn(connection)
+
 
 class StreamAdapter(requests.adapters.HTTPAdapter):
     """Sends every request of a session over streams from `dial`; no proxy, no TLS, no name look-up."""
@@ -68,6 +85,10 @@ class StreamAdapter(requests.adapters.HTTPAdapter):
 
     def get_connection(self, url: Any, proxies: Any = None) -> Any:
         return self._pool
+
+    def lent(self, timeout: float) -> AbstractContextManager[Any]:
+        """A connection (its stream is `.sock`) for whoever speaks HTTP on it by himself; `timeout` in seconds."""
+        return self._pool.lent(timeout)
 
     def request_url(self, request: Any, proxies: Any) -> str:
         return str(request.path_url)

@@ -32,8 +32,7 @@ class Keepers:
 
         Raises PreflightFailed where an image isn't on the target, TargetUnfit where no keeper of it can run.
         """
-        held = {str(keeper["ImageID"]): keeper for keeper in self._all() if self._is_sound(keeper)}
-        missing = sorted(set(image_ids) - held.keys())
+        missing = sorted(set(image_ids) - self.held().keys())
         if len(missing) < 2:
             for image_id in missing:
                 self._hold(image_id)
@@ -51,6 +50,10 @@ class Keepers:
                 kept.add(image_id)
             else:
                 self._remove(str(keeper["Id"]))
+
+    def held(self) -> dict[str, str]:
+        """Image id → container id of the sound keeper that holds it."""
+        return {str(keeper["ImageID"]): str(keeper["Id"]) for keeper in self._all() if self._is_sound(keeper)}
 
     def _all(self) -> list[Json]:
         found: list[Json] = self._client.containers(all=True, filters={"label": f"{LABEL_KEEPER}={self._project}"})
