@@ -13,16 +13,19 @@ from typing import TYPE_CHECKING, cast
 
 from reconciler.adapters.controller import Interrupt, SystemClock, TargetInterrupt, controller
 from reconciler.adapters.desired.load import load_deploy
-from reconciler.adapters.desired.sources import read_sources, read_template, values_path
-from reconciler.adapters.env.mask import Mask
+from reconciler.adapters.desired.sources import read_sources
+from reconciler.adapters.env.mask import Mask, redactor_of, values_in
 from reconciler.adapters.env.password import registry_login
-from reconciler.adapters.env.values import load_values, render_env
+from reconciler.adapters.env.place import EnvPlace
+from reconciler.adapters.env.values import render_env
 from reconciler.adapters.git.commit import commit_of
 from reconciler.adapters.host.target import Settings, TargetHost
 from reconciler.cycle.context import TargetContext
 from reconciler.later import Later, once
 from reconciler.model.deploy import Deploy
 from reconciler.model.env import EnvValues
+from reconciler.model.errors import PreflightFailed
+from reconciler.model.release import Rendering
 from reconciler.model.sources import SourceTree
 from reconciler.model.stored import ServiceFacts
 from reconciler.model.target import Target
@@ -32,9 +35,10 @@ from reconciler.telemetry.redact import Redactor
 
 if TYPE_CHECKING:
     from reconciler.adapters.engine.engine import DockerEngine
+    from reconciler.adapters.env.desk import EnvDesk
     from reconciler.adapters.records.store import RecordDirectory
 
-__all__ = ["Desk", "Interrupt", "transport_to"]
+__all__ = ["Desk", "Interrupt", "transport_to", "values_in"]
 
 CONNECT_TIMEOUT = 10.0
 """Seconds to a login."""
@@ -72,11 +76,29 @@ class Desk:
 
     def env(self) -> EnvValues:
         """The checked values; from here on they are masked everywhere. Raises EnvError and DesiredStateError."""
-        spec = self.deploy.env
-        template = read_template(self.deploy, self.file)
-        values = load_values(values_path(self.deploy, self.file), template, template_file=str(spec.template or ""))
-        self.redactor.set_redactor(Redactor(values.secrets(), public=self.public))
+        values = EnvPlace.of(self.deploy, self.file).values()
+        self.redactor.set_redactor(redactor_of(values.secrets(), text=self.public, public=values.public))
         return values
+
+    def env_desk(self) -> EnvDesk:
+        """What the `env` commands need. Raises DesiredStateError."""
+        from reconciler.adapters.env.desk import EnvDesk
+
+        return EnvDesk(EnvPlace.of(self.deploy, self.file), self.deploy.tag, self.public, self.redactor)
+
+    def render_here(self, sources: SourceTree, env: EnvValues) -> Rendering:
+        """The Compose model as this machine's Compose resolves it, for the first target.
+
+        Raises TargetUnfit where there is no Compose v2 here, and PreflightFailed where it refuses the model.
+        """
+        from reconciler.adapters.host.local_compose import render_locally
+
+        delivered = render_env(env, {"TAG": self.deploy.tag})
+        project = self.deploy.project_of(next(iter(self.deploy.targets)))
+        try:
+            return render_locally(sources, delivered, tag=self.deploy.tag, project=project)
+        except PreflightFailed as error:
+            raise PreflightFailed(self.redactor.current.strict().text(str(error))) from None
 
     @contextmanager
     def contexts(self, names: Sequence[str], say: Callable[[str, str], None]) -> Iterator[list[TargetContext]]:
@@ -120,11 +142,12 @@ class Desk:
                 project=self.deploy.project_of(name),
                 writable=tuple(str(path) for path in self.deploy.writable),
                 docker_host=target.docker_host,
+                keeps_values=self.deploy.env.delivery == "file",
             ),
         )
         interrupt = TargetInterrupt(self.interrupt)
         clock = SystemClock(interrupt)
-        mask = Mask(self.redactor, self.public)
+        mask = Mask(self.redactor, self.public, env.public)
 
         def gates(services: Mapping[str, ServiceFacts], since: datetime) -> Sequence[Gate]:
             from reconciler.adapters.gates.build import GateContext, gates_for
@@ -149,7 +172,7 @@ class Desk:
             target=target,
             sources=sources,
             env=env,
-            delivered_env=render_env(env, {"TAG": self.deploy.tag}),
+            delivered=lambda tag: render_env(env, {"TAG": tag}),
             commit=commit,
             host=host,
             engine=engine,

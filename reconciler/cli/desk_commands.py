@@ -1,4 +1,4 @@
-"""Commands that need no target: validate, history, show."""
+"""Commands that need no target: history, show."""
 
 from __future__ import annotations
 
@@ -7,27 +7,6 @@ import json
 from reconciler.cli.render import Screen, print_json
 from reconciler.model.errors import ExitCode
 from reconciler.wiring import Desk
-
-
-def validate(desk: Desk, screen: Screen, *, as_json: bool) -> int:
-    """The desired state alone: deploy.yaml, its sources, its env values. Raises what is wrong with them."""
-    tree = desk.sources()
-    env = desk.env()
-    unchecked = "the Compose model is resolved on the target: `reconcile plan` checks it"
-    if as_json:
-        print_json({"valid": True, "files": len(tree.files), "warnings": list(env.warnings), "unchecked": [unchecked]})
-        return ExitCode.OK
-    deploy = desk.deploy
-    screen.line(f"{desk.file}: valid: {deploy.app} {deploy.tag} on {', '.join(deploy.targets)}")
-    screen.line(f"  {_count(len(tree.files), 'source file')}, {_count(len(env.entries), 'env key')}")
-    for warning in env.warnings:
-        screen.line(f"  warning: {warning}")
-    screen.line(f"  not checked: {unchecked}")
-    return ExitCode.OK
-
-
-def _count(number: int, what: str) -> str:
-    return f"{number} {what}" if number == 1 else f"{number} {what}s"
 
 
 def show_history(desk: Desk, screen: Screen, *, as_json: bool) -> int:

@@ -41,8 +41,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         debug = getattr(args, "log_level", None) == "debug"
         _logging(args, holder)
         if not args.command and not args.once:
-            if args.dry_run:
-                raise UsageError("--dry-run goes with --once")
+            if args.dry_run or args.env_only:
+                raise UsageError(f"{'--dry-run' if args.dry_run else '--env-only'} goes with --once")
             grammar.print_help()
             return ExitCode.OK
         if args.command and args.once:
@@ -70,7 +70,7 @@ def _dispatch(args: Namespace, holder: RedactorHolder, interrupt: Interrupt) -> 
     screen = Screen(sys.stdout, colour=not getattr(args, "no_color", False))
     match args.command:
         case "validate":
-            from reconciler.cli.desk_commands import validate
+            from reconciler.cli.validate_command import validate
 
             return validate(desk, screen, as_json=json_wanted)
         case "history":
@@ -81,6 +81,10 @@ def _dispatch(args: Namespace, holder: RedactorHolder, interrupt: Interrupt) -> 
             from reconciler.cli.desk_commands import show_record
 
             return show_record(desk, screen, args.run, as_json=json_wanted)
+        case "env":
+            from reconciler.cli.env_commands import run_env
+
+            return run_env(desk, screen, args.env_command, names, as_json=json_wanted)
         case "status":
             from reconciler.cli.status_command import show_status
 
@@ -89,7 +93,7 @@ def _dispatch(args: Namespace, holder: RedactorHolder, interrupt: Interrupt) -> 
     if metrics_file is not None and (metrics_file.is_dir() or not metrics_file.parent.is_dir()):
         raise UsageError(f"--metrics-file {metrics_file}: not a file in a directory that exists")
     results = _run(args, desk, names)
-    plans = args.command == "plan" or (args.once and args.dry_run)
+    plans = args.command in {"plan", "audit"} or (args.once and args.dry_run)
     if json_wanted:
         print_json({"targets": [result_json(result) for result in results], "exit_code": int(_worst(results))})
     else:
@@ -127,6 +131,10 @@ def _operation(args: Namespace) -> Operation:
             from reconciler.cycle.reconcile import preview
 
             return preview
+        case "audit":
+            from reconciler.cycle.audit import audit
+
+            return audit
         case "adopt":
             from reconciler.cycle.adopt import adopt
 
@@ -144,7 +152,8 @@ def _operation(args: Namespace) -> Operation:
         case _:
             from reconciler.cycle.reconcile import preview, reconcile
 
-            return preview if args.dry_run else reconcile
+            run = preview if args.dry_run else reconcile
+            return (lambda ctx: run(ctx, env_only=True)) if args.env_only else run
 
 
 def _guarded(operation: Operation, ctx: TargetContext) -> PassResult:

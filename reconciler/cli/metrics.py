@@ -55,7 +55,7 @@ def _sample(deploy: Deploy, result: PassResult) -> PassSample:
         rollback_s=spent.get("revert"),
         deploys={_DEPLOYS[result.result]: 1} if mutated and result.result in _DEPLOYS else {},
         rollbacks=_rollbacks(result),
-        drift=Counter(vector for vector, _ in result.plan.drift) if result.plan else {},
+        drift=Counter(drift.vector.value for drift in result.plan.drift) if result.plan else {},
         gates=Counter((measurement.gate, measurement.outcome.value) for measurement in result.measurements),
     )
 

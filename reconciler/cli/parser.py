@@ -38,6 +38,7 @@ def parser() -> argparse.ArgumentParser:
     top.add_argument("--version", action="version", version=f"reconcile {__version__}")
     top.add_argument("--once", action="store_true", help="one pass over every target")
     top.add_argument("--dry-run", action="store_true", help="with --once: only show what it would do (as `plan`)")
+    top.add_argument("--env-only", action="store_true", help="with --once: bring the env values, and nothing else")
     commands = top.add_subparsers(dest="command", metavar="COMMAND")
 
     def command(name: str, text: str) -> argparse.ArgumentParser:
@@ -45,6 +46,9 @@ def parser() -> argparse.ArgumentParser:
 
     command("validate", "check the desired state; no server is needed")
     command("plan", "show what a pass would do, and why; changes nothing")
+    env = command("env", "check, compare, edit and encrypt the env values")
+    _env_commands(env, common)
+    command("audit", "what drifted from what serves: managed files, containers, links; changes nothing")
     command("status", "sync, health, phase and tags of every target")
     command("adopt", "take over what already runs on a target")
     rollback = command("rollback", "go back to the way back, or to a retained release")
@@ -58,6 +62,17 @@ def parser() -> argparse.ArgumentParser:
     show = command("show", "show one run record")
     show.add_argument("run", metavar="RUN", help="a run's id, as `history` prints it")
     return top
+
+
+def _env_commands(env: argparse.ArgumentParser, common: argparse.ArgumentParser) -> None:
+    of_env = env.add_subparsers(dest="env_command", metavar="COMMAND", required=True)
+    for name, text in (
+        ("check", "hold the values against the template and against what Compose uses"),
+        ("diff", "which keys differ from the release that serves; values as short keyed fingerprints"),
+        ("edit", "change the encrypted values in your editor"),
+        ("encrypt", "encrypt the plain values file for git, or an encrypted one to other recipients"),
+    ):
+        of_env.add_parser(name, help=text, description=text, parents=[common])
 
 
 def _common() -> _Parser:

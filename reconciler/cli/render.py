@@ -10,7 +10,24 @@ from typing import Any, TextIO
 
 from reconciler.core.account import step_line
 from reconciler.cycle.result import PassResult
-from reconciler.model.plan import Action, Plan, Pull, Remove, Stage, Start, Step, Switch, Up
+from reconciler.model.plan import (
+    Action,
+    Connect,
+    Disconnect,
+    Hold,
+    Plan,
+    Pull,
+    PutBack,
+    Remove,
+    Restart,
+    Stage,
+    Start,
+    Step,
+    Stop,
+    Switch,
+    Up,
+    Update,
+)
 
 _COLOURS = {"green": "32", "yellow": "33", "red": "31", "cyan": "36", "bold": "1", "dim": "2"}
 _MARKS = {
@@ -51,7 +68,7 @@ def show_results(screen: Screen, results: Sequence[PassResult]) -> None:
 def show_plans(screen: Screen, results: Sequence[PassResult]) -> None:
     """What a pass would do on each target."""
     for result in results:
-        if result.plan is None or result.plan.is_empty:
+        if result.plan is None or not (result.plan.steps or result.plan.drift):
             show_results(screen, [result])
             continue
         _show_plan(screen, result, result.plan)
@@ -68,8 +85,10 @@ def _show_plan(screen: Screen, result: PassResult, plan: Plan) -> None:
         screen.line()
         for change in result.changes:
             screen.line(f"      {change}")
-    for vector, what in plan.drift:
-        screen.line(f"  {screen.paint('drift', 'yellow')} {vector}: {what}")
+    why = {drift.key: reason for drift, reason in plan.left}
+    for drift in plan.drift:
+        left = f" ({why[drift.key]})" if drift.key in why else ""
+        screen.line(f"  {screen.paint('drift', 'yellow')} {drift.vector}: {drift.line}{left}")
     for note in result.notes:
         screen.line(f"  note: {note}")
     screen.line()
@@ -79,8 +98,9 @@ def _show_plan(screen: Screen, result: PassResult, plan: Plan) -> None:
 def _summary(plan: Plan) -> str:
     ups = [step for step in plan.steps if isinstance(step, Up)]
     create = sum(step.action in {Action.CREATE, Action.RUN} for step in ups)
-    change = len(ups) - create + sum(isinstance(step, Start) for step in plan.steps)
-    remove = sum(isinstance(step, Remove) for step in plan.steps)
+    in_place = Start | Restart | Update | Connect | Disconnect | PutBack | Hold
+    change = len(ups) - create + sum(isinstance(step, in_place) for step in plan.steps)
+    remove = sum(isinstance(step, Remove | Stop) for step in plan.steps)
     return f"Plan: {create} to create, {change} to change, {remove} to remove. Nothing was changed."
 
 
@@ -88,9 +108,11 @@ def _mark(step: Step) -> tuple[str, str]:
     match step:
         case Up(action=action):
             return _MARKS[action]
-        case Start():
+        case Start() | Restart():
             return "~", "yellow"
-        case Remove():
+        case Update() | Connect() | Disconnect() | PutBack() | Hold():
+            return "~", "yellow"
+        case Remove() | Stop():
             return "-", "red"
         case Pull() | Stage():
             return "+", "dim"
@@ -115,12 +137,28 @@ def result_json(result: PassResult) -> dict[str, Any]:
             {"kind": type(step).__name__.lower(), "text": step_line(step)}
             for step in (result.plan.steps if result.plan else ())
         ],
-        "drift": [{"vector": vector, "what": what} for vector, what in (result.plan.drift if result.plan else ())],
+        "drift": _drift_json(result.plan) if result.plan else [],
         "changes": list(result.changes),
         "notes": list(result.notes),
         "record": result.record,
         "durations": result.durations,
     }
+
+
+def _drift_json(plan: Plan) -> list[dict[str, Any]]:
+    left = {drift.key: why for drift, why in plan.left}
+    return [
+        {
+            "vector": drift.vector.value,
+            "object": drift.object,
+            "expected": drift.expected,
+            "found": drift.found,
+            "at": drift.at.isoformat() if drift.at else None,
+            "by": drift.hint or None,
+            "left": left.get(drift.key),
+        }
+        for drift in plan.drift
+    ]
 
 
 def print_json(value: Any) -> None:

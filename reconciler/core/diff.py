@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from deepdiff import DeepDiff
@@ -12,11 +12,13 @@ from reconciler.model.observed import LABEL_APP, LABEL_DIGEST
 _SECRET_SECTIONS = ("environment", "content")
 
 
-def field_changes(before: Mapping[str, Any] | None, after: Mapping[str, Any]) -> tuple[str, ...]:
+def field_changes(
+    before: Mapping[str, Any] | None, after: Mapping[str, Any], mask: Callable[[str], str]
+) -> tuple[str, ...]:
     """One line for each field that differs between two self-contained models, sorted.
 
-    `services.web.mem_limit: 64m → 32m`; for env values only that they differ. The caller still redacts the lines: a
-    command line can hold a value, too.
+    `services.web.mem_limit: 64m → 32m`; for env values only that they differ. A command line can hold a value, too:
+    everything goes through `mask`, and whole, before it is cut to what a person reads.
     """
     if before is None:
         return tuple(f"services.{name}: new" for name in sorted(after.get("services", {})))
@@ -27,11 +29,11 @@ def field_changes(before: Mapping[str, Any] | None, after: Mapping[str, Any]) ->
             path = [str(part) for part in item.path(output_format="list")]
             if LABEL_DIGEST in path or LABEL_APP in path:
                 continue
-            lines.add(f"{'.'.join(path)}: {_shown(kind, path, item.t1, item.t2)}")
+            lines.add(f"{mask('.'.join(path))}: {_shown(kind, path, item.t1, item.t2, mask)}")
     return tuple(sorted(lines))
 
 
-def _shown(kind: str, path: list[str], before: Any, after: Any) -> str:
+def _shown(kind: str, path: list[str], before: Any, after: Any, mask: Callable[[str], str]) -> str:
     if "added" in kind:
         return "added"
     if "removed" in kind:
@@ -40,11 +42,11 @@ def _shown(kind: str, path: list[str], before: Any, after: Any) -> str:
         return "changed (value not shown)"
     if path[-1] == "image":
         return f"{_short(before)} → {_short(after)}"
-    return f"{_brief(before)} → {_brief(after)}"
+    return f"{_brief(before, mask)} → {_brief(after, mask)}"
 
 
-def _brief(value: Any) -> str:
-    text = str(value)
+def _brief(value: Any, mask: Callable[[str], str]) -> str:
+    text = mask(str(value).replace("$$", "$"))  # a model doubles every dollar
     return text if len(text) <= 60 else text[:59] + "…"
 
 

@@ -127,6 +127,7 @@ def forgotten(state: TargetState, *, gone: frozenset[str]) -> TargetState:
     return state.model_copy(
         update={
             "releases": {name: past for name, past in state.releases.items() if name not in gone},
+            "seals": {name: seal for name, seal in state.seals.items() if name not in gone},
             "sources": {
                 source: name for source, name in state.sources.items() if name not in gone or name in state.quarantine
             },

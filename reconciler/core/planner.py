@@ -2,43 +2,90 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 
-from reconciler.model.observed import LABEL_APP, ContainerFacts, Observed
-from reconciler.model.plan import Action, Plan, Pull, Remove, Stage, Start, Step, Switch, Up
-from reconciler.model.stored import Manifest, ServiceFacts, TargetState
+from reconciler.core.repairs import (
+    Repair,
+    file_repairs,
+    foreign_repairs,
+    keeper_repairs,
+    live_repairs,
+    mounting,
+    service_repairs,
+)
+from reconciler.model.drift import Drift
+from reconciler.model.observed import Observed
+from reconciler.model.plan import (
+    Action,
+    Connect,
+    Disconnect,
+    Hold,
+    Plan,
+    Pull,
+    PutBack,
+    Remove,
+    Restart,
+    Stage,
+    Start,
+    Step,
+    Switch,
+    Up,
+    Update,
+)
+from reconciler.model.stored import Manifest, Phase
 
 SLOW_STOP = 5.0
 """Seconds of stop grace above which `plan` says what a service that ignores SIGTERM would cost."""
 
+Treatment = Callable[[Drift], str | None]
+"""What is done about drift: "" heals it, words say why it is left alone, None doesn't even look at it."""
 
-def make_plan(desired: Manifest, observed: Observed, *, release_known: bool = True) -> Plan:
+
+def heal(_: Drift) -> str | None:
+    """The treatment that heals everything."""
+    return ""
+
+
+def make_plan(
+    desired: Manifest,
+    observed: Observed,
+    *,
+    release_known: bool = True,
+    treatment: Treatment = heal,
+    ignore: Sequence[str] = (),
+    directory: str = "",
+) -> Plan:
     """The steps that bring `observed` to `desired`.
 
     `release_known` is False for a plan made before the images are on the target: its ids are stand-ins then.
+    Where a release is entered, what its services need is no drift, and is done whatever `treatment` says. `ignore` are
+    the patterns of files that don't count (`drift.ignore`), `directory` is the target's deploy_dir.
     """
-    state = observed.host.state
-    steps: list[Step] = []
     leaving, entering = observed.host.current, desired.release
-    enters = leaving != entering
+    enters = _enters(desired, observed)
     named = entering if release_known else f"{desired.tag}-????????"
+    steps: list[Step] = []
     if entering not in observed.host.releases:
         steps.append(Stage(named, "it isn't on the target yet"))
     if enters:
         steps.append(Switch(leaving, named, _switch_reason(desired, observed)))
-    drift: list[tuple[str, str]] = []
-    for name, facts in desired.services.items():
-        for step, vector in _service_steps(name, facts, observed, state):
-            steps.append(step)
-            # A container is made before it is started: between the two it looks stopped, and is not drift.
-            if not enters and vector:
-                drift.append((vector, step.reason))
+    foreign, removals, notes = foreign_repairs(desired, observed)
+    found = _Found(treatment)
+    services = list(service_repairs(desired, observed))
+    if enters:
+        steps += [step for repair in services for step in repair.steps]
+    else:
+        # A container is made before it is started: between the two it looks stopped, and is not drift.
+        steps += found.treated(services)
+    busy = {step.service for step in steps if isinstance(step, Up)}
+    steps += found.treated(live_repairs(desired, observed, busy=busy, ignore=ignore))
+    files = file_repairs(desired, observed, directory=directory, ignore=ignore)
+    steps += found.treated([*foreign, *keeper_repairs(observed), *files])
     anew = tuple(_lost_companions(desired, observed, steps))
     again = {step.service for step in anew}
-    drift += [("container", step.reason) for step in anew if not enters and isinstance(step, Up)]
-    removals, notes = _others(desired, observed, state)
     steps = [step for step in steps if not (isinstance(step, Start) and step.service in again)]
-    steps = _removals_first([*steps, *anew, *removals])
+    steps = _ordered(_once([*steps, *anew, *removals]))
     notes += [
         f"{step.service} may take up to {step.stop_seconds:g} s to stop, if it ignores SIGTERM"
         for step in steps
@@ -48,26 +95,52 @@ def make_plan(desired: Manifest, observed: Observed, *, release_known: bool = Tr
         release=desired.release if release_known else None,
         tag=desired.tag,
         steps=tuple(steps),
-        drift=tuple(drift),
+        drift=tuple(found.drift),
+        left=tuple(found.left),
         notes=tuple(notes),
     )
 
 
-def finished(name: str, facts: ServiceFacts, observed: Observed) -> bool:
-    """Whether this one-shot, as it is defined now, has succeeded once: it never runs again, even when it is gone."""
-    state = observed.host.state
-    if state is not None and facts.digest in state.completed.get(name, ()):
-        return True
-    return any(
-        matches(container, facts, state) and container.state == "exited" and container.exit_code == 0
-        for container in observed.of(name)
-    )
+def with_restarts(plan: Plan, observed: Observed, places: Sequence[str]) -> Plan:
+    """The plan that also restarts whatever has one of these paths of the host mounted: they are other files now."""
+    reason = "a file that it has mounted was replaced"
+    again = [Restart(each.service, each.id, each.name, reason) for each in mounting(observed, places)]
+    return replace(plan, steps=tuple(_once([*plan.steps, *again])))
 
 
-def matches(container: ContainerFacts, facts: ServiceFacts, state: TargetState | None) -> bool:
-    """Whether a container was made from this definition and this image."""
-    accepted = state.accepted.get(container.id) if state else None
-    return (container.digest or accepted) == facts.digest and container.image_id == facts.image_id
+class _Found:
+    """The drift that was looked at, sorted by what is done about it."""
+
+    def __init__(self, treatment: Treatment) -> None:
+        self._treatment = treatment
+        self.drift: list[Drift] = []
+        self.left: list[tuple[Drift, str]] = []
+
+    def treated(self, repairs: Sequence[Repair] | Iterator[Repair]) -> list[Step]:
+        """The steps of the repairs that are made."""
+        steps: list[Step] = []
+        for repair in repairs:
+            why = self._treatment(repair.drift) if repair.drift else ""
+            if why is None:
+                continue
+            if repair.drift:
+                self.drift.append(repair.drift)
+                why = why or repair.drift.why_not
+                if why:
+                    self.left.append((repair.drift, why))
+            if not why:
+                steps += repair.steps
+        return steps
+
+
+def _enters(desired: Manifest, observed: Observed) -> bool:
+    """Whether another release is entered. A link that somebody pointed elsewhere is drift, and no release."""
+    host, state = observed.host, observed.host.state
+    if host.current == desired.release:
+        return False
+    if state is None or state.phase in {None, Phase.REVERTING}:
+        return True  # a pass died between the state and the link
+    return state.serving != desired.release or desired.release not in host.releases
 
 
 def _switch_reason(desired: Manifest, observed: Observed) -> str:
@@ -82,33 +155,6 @@ def _switch_reason(desired: Manifest, observed: Observed) -> str:
         if desired.services.get(name) != before.services.get(name)
     )
     return f"same tag, other definitions or env ({', '.join(changed) or 'no service'})"
-
-
-def _service_steps(
-    name: str, facts: ServiceFacts, observed: Observed, state: TargetState | None
-) -> Iterator[tuple[Up | Start, str]]:
-    containers = observed.of(name)
-    good = [container for container in containers if matches(container, facts, state)]
-    stop = facts.stop if containers else 0.0
-    if facts.one_shot:
-        if not finished(name, facts, observed) and not any(container.runs for container in good):
-            yield Up(name, Action.RUN, _one_shot_reason(name, good, containers), 0.0), ""
-        return
-    if len(good) < len(containers):
-        odd = next(container for container in containers if container not in good)
-        vector = "image" if odd.image_id != facts.image_id else "definition"
-        yield Up(name, Action.RECREATE, _difference(name, odd, facts, state), stop), vector
-    elif len(containers) != facts.replicas:
-        action = Action.SCALE if containers else Action.CREATE
-        what = f"{name}: expected {_containers(facts.replicas)}, found {len(containers) or 'none'}"
-        yield Up(name, action, what, stop if len(containers) > facts.replicas else 0.0), "container"
-    elif any(container.state in {"dead", "removing"} for container in containers):
-        yield Up(name, Action.RECREATE, f"{name}: its container is {containers[0].state}", stop), "container"
-    else:
-        for container in containers:
-            if container.state in {"exited", "created", "paused"}:
-                reason = f"{container.name}: expected running, found {_state(container)}"
-                yield Start(name, container.id, container.name, reason), "container"
 
 
 def _lost_companions(desired: Manifest, observed: Observed, steps: Sequence[Step]) -> Iterator[Remove | Up]:
@@ -131,55 +177,26 @@ def _lost_companions(desired: Manifest, observed: Observed, steps: Sequence[Step
             yield Up(name, Action.RECREATE, reason)
 
 
-def _removals_first(steps: list[Step]) -> list[Step]:
-    """What has to go goes before anything comes up: it may hold a port that something new needs."""
-    before = [step for step in steps if isinstance(step, Pull | Stage | Switch)]
-    removals = [step for step in steps if isinstance(step, Remove)]
-    return [*before, *removals, *(step for step in steps if isinstance(step, Up | Start))]
-
-
-def _one_shot_reason(name: str, good: list[ContainerFacts], containers: tuple[ContainerFacts, ...]) -> str:
-    if good:
-        if good[0].state != "exited":
-            return f"{name}: its container is {good[0].state}"
-        return f"{name}: it ended with code {good[0].exit_code}"
-    return f"{name}: its definition changed" if containers else f"{name}: it hasn't run yet"
-
-
-def _difference(name: str, container: ContainerFacts, facts: ServiceFacts, state: TargetState | None) -> str:
-    if container.image_id != facts.image_id:
-        return f"{name}: image {_short(container.image_id)} → {_short(facts.image_id)} ({facts.image})"
-    accepted = state.accepted.get(container.id) if state else None
-    if container.digest is None and accepted is None:
-        return f"{name}: {container.name} was not started by a release of this app"
-    return f"{name}: its definition changed"
-
-
-def _others(desired: Manifest, observed: Observed, state: TargetState | None) -> tuple[list[Remove], list[str]]:
-    """Containers of the project that no desired service explains: ours go, others are reported and left alone."""
-    removals, notes = [], []
-    before = observed.host.manifest.services if observed.host.manifest else {}
-    for container in observed.containers:
-        if container.service in desired.services and not container.one_off:
+def _once(steps: list[Step]) -> list[Step]:
+    """Without what another step does: a container that is made anew needs no restart, and one restart is enough."""
+    anew = {step.service for step in steps if isinstance(step, Up) and step.action is not Action.SCALE}
+    gone = {step.container_id for step in steps if isinstance(step, Remove)}
+    kept: list[Step] = []
+    restarted: set[str] = set()
+    for step in steps:
+        if isinstance(step, Start | Restart | Update | Connect | Disconnect) and step.container_id in gone:
             continue
-        ours = container.digest is not None or (state is not None and container.id in state.accepted)
-        if ours and not container.one_off:
-            stop = before[container.service].stop if container.service in before else 10.0
-            reason = f"{container.service}: the release has no such service"
-            removals.append(Remove(container.service, container.id, container.name, reason, stop))
-        else:
-            kind = "a one-off run" if container.one_off else f"not ours (no label {LABEL_APP})"
-            notes.append(f"{container.name} is {kind}: left alone")
-    return removals, notes
+        if isinstance(step, Restart):
+            if step.service in anew or step.container_id in restarted:
+                continue
+            restarted.add(step.container_id)
+        kept.append(step)
+    return kept
 
 
-def _containers(count: int) -> str:
-    return "1 container" if count == 1 else f"{count} containers"
-
-
-def _state(container: ContainerFacts) -> str:
-    return f"exited with code {container.exit_code}" if container.state == "exited" else container.state
-
-
-def _short(image_id: str) -> str:
-    return image_id.removeprefix("sha256:")[:12]
+def _ordered(steps: list[Step]) -> list[Step]:
+    """Our own files first: what follows is made from them. What has to go goes before anything comes up: it may hold a
+    port that something new needs."""
+    kinds = ((PutBack, Hold), (Pull, Stage, Switch), (Remove,))
+    first = [step for kind in kinds for step in steps if isinstance(step, kind)]
+    return [*first, *(step for step in steps if not any(isinstance(step, kind) for kind in kinds))]

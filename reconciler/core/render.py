@@ -35,13 +35,17 @@ FILES = PurePosixPath(".reconciler/files")
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where a release goes, and what is known about that place. `key` is the target's digest key (secret)."""
+    """Where a release goes, and what is known about that place. `key` is the target's digest key (secret).
+
+    `keeps_values` is False where a release lies without its env values: then it is another release.
+    """
 
     deploy_dir: PurePosixPath
     app: str
     project: str
     writable: tuple[PurePosixPath, ...]
     key: bytes = field(repr=False)
+    keeps_values: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +79,12 @@ def external(model: Mapping[str, Any], kind: str) -> tuple[str, ...]:
             if definition and definition.get("external") and name in used
         )
     )
+
+
+def ensure_self_contained(rendering: Rendering, tree: SourceTree, place: Place) -> None:
+    """Raises PreflightFailed where `self_contained` would, whatever the images are: before one of them is pulled."""
+    images = {reference: reference for reference in image_references(rendering)}
+    self_contained(rendering, tree, place, tag="", images=images, env={})
 
 
 def self_contained(
@@ -121,12 +131,8 @@ def self_contained(
             service[ORDER] = service.pop("depends_on")
         labels = dict(service.get("labels") or {})
         service["labels"] = {**labels, LABEL_APP: place.app, LABEL_DIGEST: services[name].digest}
-    return SelfContained(
-        model=model,
-        services=services,
-        files=sources.files(),
-        digest=digest.keyed(place.key, {"tag": tag, "model": model, "env": dict(env)}),
-    )
+    content = {"tag": tag, "model": model, "env": dict(env), **({} if place.keeps_values else {"withheld": True})}
+    return SelfContained(model=model, services=services, files=sources.files(), digest=digest.keyed(place.key, content))
 
 
 def _scale_apart(service: dict[str, Any]) -> None:

@@ -9,18 +9,20 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import PurePosixPath
 from typing import Any
 
 from reconciler.core import digest, history
+from reconciler.core.file_audit import strangers
 from reconciler.core.render import image_references, self_contained
+from reconciler.cycle import compose_policy
 from reconciler.cycle.context import TargetContext
-from reconciler.cycle.deploy import with_completed
 from reconciler.cycle.desired import bundled
 from reconciler.cycle.result import PassResult
 from reconciler.cycle.run import begin
 from reconciler.cycle.state import refuse_foreign
-from reconciler.cycle.upkeep import ensure_room, tidy
+from reconciler.cycle.upkeep import ensure_room, tidy, with_completed
 from reconciler.cycle.verify import verify
 from reconciler.model.errors import ExitCode, NotOurs
 from reconciler.model.measure import VerdictKind
@@ -60,26 +62,36 @@ def _adopt(ctx: TargetContext, view: HostView) -> PassResult:
     bundle = _saved(ctx, rendering, containers, key)
     manifest = bundle.manifest
     ensure_room(ctx, view, bundle)
-    ctx.host.install(bundle)
+    sealed = {manifest.release: ctx.host.install(bundle)}
     state = view.state or ctx.fresh_state()
     run = begin(ctx, RecordKind.ADOPT, state, tag=manifest.tag, manifest=manifest)
     now = ctx.clock.now()
     state = history.switched(state, entering=manifest.release, tag=manifest.tag, now=now)
     known = {c.id: manifest.services[c.service].digest for c in containers if c.service in manifest.services}
-    state = state.model_copy(update={"accepted": known, "open": run.opened(manifest.release)})
+    state = state.model_copy(
+        update={
+            "accepted": known,
+            "open": run.opened(manifest.release),
+            "seals": {**state.seals, **sealed},
+            "tolerated": strangers(view),
+        }
+    )
     ctx.host.switch(state, manifest.release)
     state = with_completed(ctx, state, manifest)
     with run.timed("verify"):
         verification = verify(ctx, manifest, since=now)
     run.measurements += verification.measurements
     run.verdict = verification.verdict.kind.value
+    notes = compose_policy.shown(ctx, rendering, tag=manifest.tag)
     if verification.verdict.kind is VerdictKind.GO:
         state = history.concluded(state, history.Outcome.VERIFIED, release=manifest.release, now=ctx.clock.now())
         text = f"adopted {manifest.release}: nothing was recreated; it is verified, and the way back from here on"
-        return run.finish(tidy(ctx, state, manifest), exit_code=ExitCode.OK, result="adopted", reason=text)
+        kept = tidy(ctx, state, manifest)
+        return replace(run.finish(kept, exit_code=ExitCode.OK, result="adopted", reason=text), notes=notes)
     state = history.concluded(state, history.Outcome.HELD, release=manifest.release, now=ctx.clock.now())
     text = f"adopted {manifest.release} as it runs, and not verified: {verification.verdict.reason}"
-    return run.finish(tidy(ctx, state, manifest), exit_code=ExitCode.HELD, result="held", reason=text)
+    kept = tidy(ctx, state, manifest)
+    return replace(run.finish(kept, exit_code=ExitCode.HELD, result="held", reason=text), notes=notes)
 
 
 def _containers(ctx: TargetContext) -> list[ContainerFacts]:

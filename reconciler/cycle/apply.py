@@ -6,8 +6,10 @@ from collections.abc import Mapping, Sequence
 
 from reconciler.core.order import batches, with_companions
 from reconciler.cycle.context import TargetContext
+from reconciler.cycle.runtime import model_of
 from reconciler.cycle.watch import StartFailed, wait_for
-from reconciler.model.plan import Plan, Remove, Start, Up
+from reconciler.model.errors import CannotUpdate
+from reconciler.model.plan import Connect, Disconnect, Plan, Remove, Restart, Start, Step, Stop, Up, Update
 from reconciler.model.stored import Manifest, ServiceFacts
 from reconciler.ports import Events
 
@@ -24,21 +26,52 @@ def apply(ctx: TargetContext, manifest: Manifest, plan: Plan, events: Events) ->
     for step in plan.steps:
         if isinstance(step, Remove):
             ctx.engine.remove(step.container_id, stop_timeout=step.stop_seconds)
+        if isinstance(step, Stop):
+            ctx.engine.stop(step.container_id)
     changed = [step.service for step in plan.steps if isinstance(step, Up)]
+    model = model_of(ctx, manifest) if changed else None
     for batch in batches(manifest.services, changed):
         for service, condition in batch.waits:
             ctx.say(f"waiting for {service} ({condition.removeprefix('service_')})")
             wait_for(ctx, events, manifest.services, service, condition)
         ctx.say(f"bringing up {', '.join(batch.services)}")
-        _up(ctx, manifest.services, batch.services)
+        _up(ctx, manifest.services, batch.services, model)
+    anew: set[str] = set()
     for step in plan.steps:
-        if isinstance(step, Start):
+        if isinstance(step, Update | Connect | Disconnect) and step.container_id in anew:
+            continue
+        try:
+            _in_place(ctx, step)
+        except CannotUpdate as error:
+            if not isinstance(step, Update | Connect | Disconnect):
+                raise
+            ctx.say(f"making {step.container} anew: {error}")
+            anew.add(step.container_id)
+            ctx.engine.remove(step.container_id, stop_timeout=manifest.services[step.service].stop)
+            _up(ctx, manifest.services, [step.service], model or model_of(ctx, manifest))
+
+
+def _in_place(ctx: TargetContext, step: Step) -> None:
+    """What is done to a container that stays the same one."""
+    match step:
+        case Start():
             ctx.engine.start(step.container_id)
+        case Restart():
+            ctx.engine.stop(step.container_id)
+            ctx.engine.start(step.container_id)
+        case Update():
+            ctx.engine.update(step.container_id, step.limits)
+        case Connect():
+            ctx.engine.connect(step.container_id, step.network, step.attachment)
+        case Disconnect():
+            ctx.engine.disconnect(step.container_id, step.network)
+        case _:
+            return
 
 
-def _up(ctx: TargetContext, services: Mapping[str, ServiceFacts], changed: Sequence[str]) -> None:
+def _up(ctx: TargetContext, services: Mapping[str, ServiceFacts], changed: Sequence[str], model: bytes | None) -> None:
     timeout = COMPOSE_TIMEOUT + sum(services[name].stop * services[name].replicas for name in changed)
-    done = ctx.host.compose_up(with_companions(services, changed), timeout=timeout)
+    done = ctx.host.compose_up(with_companions(services, changed), timeout=timeout, model=model)
     if done.status != 0:
         said = [line.strip() for line in done.stderr.decode("utf-8", "replace").splitlines() if line.strip()]
         told = ctx.mask.quoted(said[-1]) if said else "it said nothing"

@@ -24,10 +24,10 @@ def rollback(ctx: TargetContext, *, to: str | None) -> PassResult:
     """
     lock, view = ctx.host.lock(ctx.who)
     try:
-        ctx.mask.learn(view.env)
+        ctx.mask.learn(*view.env_files)
         state, leaving = _serving(ctx, view)
         back = _choose(ctx, view, state, leaving, to)
-        ensure_way_back(ctx, state.model_copy(update={"serving": back}), leaving.release)
+        ensure_way_back(ctx, view, state.model_copy(update={"serving": back}), leaving.release)
         run = begin(ctx, RecordKind.ROLLBACK, state, tag=leaving.tag, manifest=leaving)
         reason = f"left by hand, by {ctx.who}"
         state = state.model_copy(

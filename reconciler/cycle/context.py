@@ -29,8 +29,11 @@ class Masker(Protocol):
     def quoted(self, text: str) -> str:
         """The same for what a program said that takes values apart (Compose): pieces of values are masked, too."""
 
-    def learn(self, env: bytes) -> None:
-        """Also masks the values of this dotenv file (those of a release on the target)."""
+    def learn(self, *env: bytes) -> None:
+        """Also masks the values of these dotenv files (those of releases on the target)."""
+
+    def know(self, values: Mapping[str, str]) -> None:
+        """Also masks these values (env key → value)."""
 
 
 class RecordStore(Protocol):
@@ -42,6 +45,9 @@ class RecordStore(Protocol):
 
     def collect(self, text: str) -> None:
         """Stores a record that another controller wrote and the target kept, unless it is here already."""
+
+    def close(self, text: str, *, at: datetime, repairs: int) -> str:
+        """Says in the record of an episode (its text) when it ended, after how many repairs. Gives the new text."""
 
 
 class Interrupted(Exception):
@@ -61,14 +67,15 @@ class Interruption(Protocol):
 @dataclass(frozen=True, slots=True)
 class TargetContext:
     """One target, and the means to reach it. `gates` makes the gates for a release's services since a moment by
-    `clock`; `say` shows progress; `who` names this controller to others."""
+    `clock`; `say` shows progress; `delivered` gives the dotenv file of the values for a tag; `who` names this
+    controller to others."""
 
     name: str
     deploy: Deploy
     target: Target
     sources: Callable[[], SourceTree]
     env: EnvValues
-    delivered_env: bytes = field(repr=False)
+    delivered: Callable[[str], bytes]
     commit: Callable[[], str | None]
     host: Host
     engine: Engine
@@ -80,6 +87,10 @@ class TargetContext:
     say: Callable[[str], None]
     interrupted: Interruption
     who: str
+    linked: dict[str, str | None] = field(default_factory=dict)
+    """What `last_good` names since this pass began (`cycle.state`)."""
+    recalled: dict[str, Mapping[str, str]] = field(default_factory=dict, repr=False)
+    """Release → values that were read off its containers before they were replaced (`cycle.runtime`)."""
 
     @property
     def project(self) -> str:
@@ -94,7 +105,23 @@ class TargetContext:
             project=self.project,
             writable=self.deploy.writable,
             key=key,
+            keeps_values=self.keeps_values,
         )
+
+    @property
+    def keeps_values(self) -> bool:
+        """Whether releases lie on the target with their env values (`env.delivery: file`)."""
+        return self.deploy.env.delivery == "file"
+
+    @property
+    def secret_values(self) -> dict[str, str]:
+        """The same without the keys that the template marks public."""
+        return {key: value for key, value in self.values.items() if key not in self.env.public}
+
+    @property
+    def values(self) -> dict[str, str]:
+        """Env key → value (secret)."""
+        return {entry.key: entry.value.get_secret_value() for entry in self.env.entries}
 
     def fresh_state(self) -> TargetState:
         """The state of a target that no pass has touched."""

@@ -3,16 +3,22 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 from reconciler.core import history
+from reconciler.core.account import left_text, masked
 from reconciler.core.planner import make_plan
+from reconciler.core.treatment import treatment
 from reconciler.cycle.context import TargetContext
 from reconciler.cycle.desired import Desired, changes_from, remember, resolve
+from reconciler.cycle.env_only import of_what_serves
+from reconciler.cycle.housekeeping import foreseen, housekeeping, narrowed
+from reconciler.cycle.observe import observe
 from reconciler.cycle.result import PassResult
+from reconciler.cycle.runtime import NOTE as RUNTIME_NOTE
 from reconciler.cycle.state import not_ours, recover, refuse_foreign, save_state
-from reconciler.cycle.upkeep import hold_again
-from reconciler.model.errors import ExitCode, NotOurs
+from reconciler.model.errors import ExitCode, NotOurs, PreflightFailed
 from reconciler.model.observed import HostView, Observed
 from reconciler.model.plan import Plan
 from reconciler.model.stored import Manifest, Phase, TargetState
@@ -34,27 +40,37 @@ class Assessment:
     quarantined: bool
 
 
-def reconcile(ctx: TargetContext) -> PassResult:
+def reconcile(ctx: TargetContext, *, env_only: bool = False) -> PassResult:
     """One mutating pass. Raises an error of `reconciler.model.errors` where it can't act: then nothing was touched."""
     lock, view = ctx.host.lock(ctx.who)
     try:
-        ctx.mask.learn(view.env)
-        return _reconcile(ctx, view)
+        ctx.mask.learn(*view.env_files)
+        return _reconcile(ctx, view, env_only=env_only)
     finally:
         lock.release()
 
 
-def preview(ctx: TargetContext) -> PassResult:
+def preview(ctx: TargetContext, *, env_only: bool = False) -> PassResult:
     """What `reconcile` would do, and why. Changes nothing, takes no lock, pulls no image."""
     view = ctx.host.observe()
-    ctx.mask.learn(view.env)
+    ctx.mask.learn(*view.env_files)
     state = view.state or ctx.fresh_state()
-    seen = assess(ctx, view, state, pull=False)
+    images = None
+    if env_only:
+        ctx, images = of_what_serves(ctx, _serving(ctx, view, state))
+    told = narrowed(ctx, state.serving)
+    try:
+        seen = assess(ctx, view, state, pull=False, images=images)
+    except PreflightFailed as error:
+        raise PreflightFailed("; ".join((str(error), *told))) from None
+    if not seen.quarantined and not state.suspended:
+        told += foreseen(ctx, state)
+    seen = replace(seen, plan=replace(seen.plan, notes=(*seen.plan.notes, *told)))
     if seen.quarantined:
         return _blocked(ctx, seen, _quarantine_reason(seen.state, seen.desired.release))
     if state.suspended:
         return _blocked(ctx, seen, _suspension_reason(state))
-    pending = not seen.plan.is_empty or _needs_proof(state, seen.manifest)
+    pending = not seen.plan.is_empty or _needs_proof(state, seen.manifest) or bool(seen.plan.left)
     return _result(
         ctx,
         seen,
@@ -65,24 +81,44 @@ def preview(ctx: TargetContext) -> PassResult:
     )
 
 
-def assess(ctx: TargetContext, view: HostView, state: TargetState, *, pull: bool) -> Assessment:
-    """Observes, resolves the desired release and plans. Raises NotOurs for a project or directory of somebody else."""
+def assess(
+    ctx: TargetContext, view: HostView, state: TargetState, *, pull: bool, images: Mapping[str, str] | None = None
+) -> Assessment:
+    """Observes, resolves the desired release (see there for `images`) and plans.
+
+    Raises NotOurs for a project or directory of somebody else.
+    """
     refuse_foreign(ctx, view)
     if view.state is None:
         _refuse_strangers(ctx)
     # Before the first pass there is no key; a plan makes do with one of its own, and says no release id.
     key = view.key or os.urandom(32)
-    desired = resolve(ctx, view, state, key=key, pull=pull)
+    desired = resolve(ctx, view, state, key=key, pull=pull, images=images)
     quarantined = desired.release in state.quarantine
     manifest = _serving(ctx, view, state) if quarantined else desired.manifest
     # Listed last: while the target renders, this side has the time to import the docker library.
-    observed = Observed(host=view, containers=ctx.engine.containers(ctx.project, details=True))
+    observed = observe(ctx, view, state)
     if manifest is None or (quarantined and state.phase is Phase.FAILED):
         return Assessment(state, desired, None, observed, Plan(None, ctx.deploy.tag, ()), quarantined)
     known = desired.is_final and view.key is not None
-    plan = make_plan(manifest, observed, release_known=known)
-    steps = (*desired.pulls, *plan.steps)
-    plan = Plan(plan.release, plan.tag, steps, plan.drift, (*ctx.env.warnings, *plan.notes))
+    spec = ctx.deploy.drift
+    plan = make_plan(
+        manifest,
+        observed,
+        release_known=known,
+        treatment=treatment(spec, state.episodes, ctx.clock.now()),
+        ignore=spec.ignore,
+        directory=str(ctx.target.deploy_dir),
+    )
+    if plan.drift:
+        from reconciler.cycle.explain import explain  # a pass with nothing to do counts its milliseconds
+
+        plan = explain(ctx, plan, observed)
+    runtime = () if ctx.keeps_values else (RUNTIME_NOTE,)
+    policed = desired.checked.warnings if desired.checked else ()
+    plan = replace(
+        plan, steps=(*desired.pulls, *plan.steps), notes=(*ctx.env.warnings, *policed, *runtime, *plan.notes)
+    )
     return Assessment(state, desired, manifest, observed, plan, quarantined)
 
 
@@ -92,42 +128,62 @@ def _refuse_strangers(ctx: TargetContext) -> None:
         raise NotOurs(not_ours(ctx, f"the Compose project {ctx.project} has containers: {', '.join(strangers[:10])}"))
 
 
-def _reconcile(ctx: TargetContext, view: HostView) -> PassResult:
+def _reconcile(ctx: TargetContext, view: HostView, *, env_only: bool) -> PassResult:
     state = recover(ctx, view)
     if state.suspended:
         return _frozen(ctx, state)
-    seen = assess(ctx, view, state, pull=True)
-    if seen.manifest is None:
+    images = None
+    if env_only:
+        ctx, images = of_what_serves(ctx, _serving(ctx, view, state))
+    seen = assess(ctx, view, state, pull=True, images=images)
+    manifest = seen.manifest
+    if manifest is None:
         return _blocked(ctx, seen, _quarantine_reason(state, seen.desired.release))
-    if seen.plan.drift and not seen.plan.switches and ctx.deploy.drift.policy == "alert":
-        named = "; ".join(f"{vector}: {what}" for vector, what in seen.plan.drift)
-        return _result(
-            ctx,
-            seen,
-            exit_code=ExitCode.CHANGES_PENDING,
-            result="drifted",
-            message=f"drift left alone by policy: {named}",
-        )
-    if not seen.plan.is_empty or _needs_proof(state, seen.manifest):
-        from reconciler.cycle.deploy import deploy  # a pass with nothing to do counts its milliseconds
+    if state.episodes:
+        from reconciler.cycle.episodes import close_episodes  # a pass with nothing to do counts its milliseconds
 
-        result = deploy(ctx, state, seen.desired, seen.manifest, seen.plan, seen.observed)
-        if seen.quarantined and result.exit_code is ExitCode.OK:
-            return _blocked(ctx, seen, f"{result.message}; {_quarantine_reason(state, seen.desired.release)}")
-        return result
+        state = close_episodes(ctx, state, seen.plan.drift)
+        seen = replace(seen, state=state)
+    result = _acted(ctx, state, seen, manifest)
+    if seen.quarantined and result.exit_code is ExitCode.OK:
+        told = "" if result.result == "in_sync" else f"{result.message}; "
+        return _blocked(ctx, seen, f"{told}{_quarantine_reason(state, seen.desired.release)}")
+    return result if env_only else housekeeping(ctx, result)
+
+
+def _acted(ctx: TargetContext, state: TargetState, seen: Assessment, manifest: Manifest) -> PassResult:
+    if seen.plan.switches or (history.is_unproven(state, manifest.release) and state.phase is not Phase.HELD):
+        from reconciler.cycle.deploy import deploy
+
+        return deploy(ctx, state, seen.desired, manifest, seen.plan, seen.observed)
+    if not seen.plan.is_empty or _needs_proof(state, manifest):
+        from reconciler.cycle.heal import heal
+
+        return heal(ctx, state, seen.desired, manifest, seen.plan, seen.observed)
     learned = remember(state, seen.desired)
     if learned is not state:
         save_state(ctx, learned)
-    unsafe = hold_again(ctx, state)
-    if state.phase is not None and state.phase.is_measured:
+    seen = replace(seen, state=learned)
+    if seen.plan.left:
+        from reconciler.cycle.episodes import report
+
+        reported = report(ctx, learned, manifest, seen.plan)
+        if reported is not None:
+            return reported
+    if state.phase is not None and state.phase.is_measured and not seen.plan.leaves_containers:
         from reconciler.cycle.soak import soak
 
-        result = soak(ctx, learned, seen.manifest, seen.observed)
+        result = soak(ctx, learned, manifest, seen.observed)
     else:
         result = _result(ctx, seen, exit_code=ExitCode.OK, result="in_sync", message=_in_sync_text(state))
-    if seen.quarantined and result.exit_code is ExitCode.OK:
-        result = _blocked(ctx, seen, _quarantine_reason(state, seen.desired.release))
-    return replace(result, notes=(*result.notes, *unsafe))
+    if seen.plan.left and result.exit_code is ExitCode.OK:
+        return replace(
+            result,
+            exit_code=ExitCode.CHANGES_PENDING,
+            result="drifted",
+            message=ctx.mask.text(f"{result.message}; {left_text(seen.plan)}"),
+        )
+    return result
 
 
 def _serving(ctx: TargetContext, view: HostView, state: TargetState) -> Manifest | None:
@@ -148,7 +204,7 @@ def _needs_proof(state: TargetState, manifest: Manifest | None) -> bool:
 def _changes(ctx: TargetContext, seen: Assessment) -> tuple[str, ...]:
     if not seen.plan.switches:
         return ()
-    return tuple(ctx.mask.text(line) for line in changes_from(ctx, seen.observed.host.current, seen.desired))
+    return changes_from(ctx, seen.observed.host.current, seen.desired)
 
 
 def _result(
@@ -160,17 +216,18 @@ def _result(
     message: str,
     changes: tuple[str, ...] = (),
 ) -> PassResult:
+    plan = masked(seen.plan, ctx.mask.text)
     return PassResult(
         target=ctx.name,
         exit_code=exit_code,
         result=result,
         message=ctx.mask.text(message),
         tag=ctx.deploy.tag,
-        release=seen.plan.release or (seen.desired.release if seen.quarantined else None),
+        release=plan.release or (seen.desired.release if seen.quarantined else None),
         serving=seen.state.serving,
-        plan=seen.plan,
+        plan=plan,
         changes=changes,
-        notes=seen.plan.notes,
+        notes=plan.notes,
         state=seen.state,
     )
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from reconciler.core import history
 from reconciler.core.planner import make_plan
 from reconciler.cycle.apply import apply
+from reconciler.cycle.put_back import make_whole
 from reconciler.cycle.result import PassResult
 from reconciler.cycle.run import Run
 from reconciler.cycle.upkeep import tidy
@@ -72,6 +73,7 @@ def enter(
     """
     ctx = run.ctx
     ctx.interrupted.answered()
+    make_whole(ctx, run, ctx.host.observe(), back)
     bundle = ctx.host.read_release(back)
     if bundle is None:
         raise RevertFailed(f"releases/{back} is not whole on the target")
@@ -87,7 +89,7 @@ def enter(
     )
     events = ctx.engine.events(ctx.project)
     try:
-        view = ctx.host.observe()
+        view = ctx.host.observe(files=False)
         ctx.host.switch(state, back)
         observed = Observed(host=view, containers=ctx.engine.containers(ctx.project, details=True))
         apply(ctx, bundle.manifest, make_plan(bundle.manifest, observed), events)

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from reconciler.core.account import plan_lines, recorded
+from reconciler.core.account import drift_lines, masked, plan_lines, recorded
 from reconciler.cycle.context import TargetContext
 from reconciler.cycle.result import PassResult
 from reconciler.cycle.state import save_state
@@ -57,7 +57,7 @@ class Run:
             by=self.ctx.who,
             leaving=self.leaving,
             entering=entering,
-            plan=plan_lines(self.plan) if self.plan else (),
+            plan=tuple(self.ctx.mask.text(line) for line in plan_lines(self.plan)) if self.plan else (),
             commit=self.ctx.commit(),
             tag=self.tag,
         )
@@ -65,6 +65,7 @@ class Run:
     def finish(self, state: TargetState, *, exit_code: ExitCode, result: str, reason: str) -> PassResult:
         """Writes the record on this side and on the target, then closes the journal. Gives the result of the pass."""
         mask = self.ctx.mask.text
+        plan = masked(self.plan, mask) if self.plan else None
         record = RunRecord(
             run=self.id,
             kind=self.kind,
@@ -80,7 +81,7 @@ class Run:
             digest=self.digest,
             from_release=self.leaving,
             to_release=state.serving,
-            plan=tuple(mask(line) for line in plan_lines(self.plan)) if self.plan else (),
+            plan=plan_lines(plan) if plan else (),
             changes=tuple(mask(line) for line in self.changes),
             measurements=recorded(self.measurements, mask),
             verdict=self.verdict,
@@ -89,10 +90,21 @@ class Run:
             evidence=self.evidence,
             durations=self.durations,
             exit_code=int(exit_code),
+            drift=drift_lines(plan) if plan else (),
         )
         path, text = self.ctx.records.save(record)
         self.ctx.host.save_record(self.id, text)
-        save_state(self.ctx, state.model_copy(update={"open": None}))
+        return self._closed(state, exit_code=exit_code, result=result, reason=reason, record=path)
+
+    def absorbed(self, state: TargetState, *, exit_code: ExitCode, result: str, reason: str) -> PassResult:
+        """Closes the journal without a record of its own: the episode that this repair belongs to has one."""
+        return self._closed(state, exit_code=exit_code, result=result, reason=reason, record=None)
+
+    def _closed(
+        self, state: TargetState, *, exit_code: ExitCode, result: str, reason: str, record: str | None
+    ) -> PassResult:
+        state, mask = state.model_copy(update={"open": None}), self.ctx.mask.text
+        save_state(self.ctx, state)
         return PassResult(
             target=self.ctx.name,
             exit_code=exit_code,
@@ -101,11 +113,11 @@ class Run:
             tag=self.tag,
             release=self.release,
             serving=state.serving,
-            plan=self.plan,
-            changes=record.changes,
-            state=state.model_copy(update={"open": None}),
+            plan=masked(self.plan, mask) if self.plan else None,
+            changes=tuple(mask(line) for line in self.changes),
+            state=state,
             measurements=tuple(self.measurements),
-            record=path,
+            record=record,
             durations=self.durations,
         )
 

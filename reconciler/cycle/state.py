@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from reconciler.core import history
+from reconciler.core.file_audit import unsealed
 from reconciler.cycle.context import TargetContext
-from reconciler.model.errors import ExitCode, NotOurs
+from reconciler.model.errors import ExitCode, NotOurs, PreflightFailed
 from reconciler.model.observed import HostView
 from reconciler.model.stored import OpenPass, TargetState
 
@@ -15,9 +17,18 @@ if TYPE_CHECKING:
 
 
 def save_state(ctx: TargetContext, state: TargetState) -> None:
-    """Writes the state, and the `last_good` link and file that follow from it."""
+    """Writes the state, and the `last_good` link and file where another release is last good now.
+
+    One that somebody pointed elsewhere is drift, and put back as such.
+    """
     good = history.last_good(state)
-    ctx.host.write_state(state, last_good=good, last_good_tag=state.releases[good].tag if good else None)
+    moved = good is not None and ctx.linked.get("last_good") != good
+    ctx.host.write_state(
+        state,
+        last_good=good if moved else None,
+        last_good_tag=state.releases[good].tag if good and moved else None,
+    )
+    ctx.linked["last_good"] = good
 
 
 def not_ours(ctx: TargetContext, what: str) -> str:
@@ -41,8 +52,12 @@ def recover(ctx: TargetContext, view: HostView) -> TargetState:
     Raises NotOurs.
     """
     refuse_foreign(ctx, view)
-    state = view.state or ctx.fresh_state()
+    found = view.state or ctx.fresh_state()
+    state = _with_seals(ctx, view, found)
     if state.open is None:
+        ctx.linked["last_good"] = history.last_good(found)
+        if state is not found or view.copies.stale:
+            save_state(ctx, state)
         return state
     dead = state.open
     ctx.say(f"an earlier pass ({dead.run}, {dead.by}) was interrupted; going on from what it left")
@@ -56,6 +71,15 @@ def recover(ctx: TargetContext, view: HostView) -> TargetState:
     closed = state.model_copy(update={"open": None})
     save_state(ctx, closed)
     return closed
+
+
+def _with_seals(ctx: TargetContext, view: HostView, state: TargetState) -> TargetState:
+    """The state with the seals of releases that an older version installed: from now on they are watched, too."""
+    sealed: dict[str, str] = {}
+    for release in unsealed(view):
+        with suppress(PreflightFailed):  # it isn't whole, and as a way back it is refused by name
+            sealed[release] = ctx.host.reseal(release, None)
+    return state.model_copy(update={"seals": {**state.seals, **sealed}}) if sealed else state
 
 
 def _account(ctx: TargetContext, state: TargetState, dead: OpenPass) -> RunRecord:

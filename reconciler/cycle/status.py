@@ -8,6 +8,7 @@ from enum import StrEnum
 
 from reconciler.core import history
 from reconciler.core.planner import make_plan
+from reconciler.core.treatment import treatment
 from reconciler.cycle.context import TargetContext
 from reconciler.cycle.desired import source_digest
 from reconciler.model.errors import TargetUnreachable
@@ -53,7 +54,7 @@ def status(ctx: TargetContext) -> Status:
     """Observes one target. Out of reach is a status, too: unknown."""
     try:
         view = ctx.host.observe()
-        ctx.mask.learn(view.env)
+        ctx.mask.learn(*view.env_files)
         containers = ctx.engine.containers(ctx.project, details=True)
     except TargetUnreachable as error:
         return Status(
@@ -99,10 +100,17 @@ def _sync(ctx: TargetContext, observed: Observed, state: TargetState) -> tuple[S
     if wanted != view.manifest.release:
         asked = wanted or f"a release of {ctx.deploy.tag}"
         return Sync.OUT_OF_SYNC, f"{asked} is asked for" + (", and quarantined" if wanted in state.quarantine else "")
-    plan = make_plan(view.manifest, observed)
-    if plan.is_empty:
+    spec = ctx.deploy.drift
+    plan = make_plan(
+        view.manifest,
+        observed,
+        treatment=treatment(spec, state.episodes, ctx.clock.now()),
+        ignore=spec.ignore,
+        directory=str(ctx.target.deploy_dir),
+    )
+    if plan.is_empty and not plan.drift:
         return Sync.IN_SYNC, ""
-    return Sync.OUT_OF_SYNC, "; ".join(f"{vector}: {what}" for vector, what in plan.drift) or "changes pending"
+    return Sync.OUT_OF_SYNC, "; ".join(f"{drift.vector}: {drift.line}" for drift in plan.drift) or "changes pending"
 
 
 def _health(manifest: Manifest | None, observed: Observed) -> tuple[Health, str]:

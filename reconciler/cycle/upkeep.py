@@ -5,14 +5,20 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from reconciler.core import history
+from reconciler.core.file_audit import left_over
+from reconciler.core.repairs import finished
 from reconciler.core.retention import prunable
 from reconciler.cycle.context import TargetContext
 from reconciler.cycle.desired import carries_tag
-from reconciler.model.errors import PreflightFailed, ReconcilerError, TargetUnfit, TargetUnreachable
-from reconciler.model.observed import HostView
+from reconciler.cycle.observe import with_baseline
+from reconciler.cycle.runtime import not_as_it_was, remember_values
+from reconciler.model.errors import PreflightFailed, ReconcilerError, TargetUnreachable
+from reconciler.model.observed import HostView, Observed
 from reconciler.model.release import Bundle
 from reconciler.model.stored import Manifest, TargetState
 
+MOST_COMPLETED = 50
+"""Definitions of one one-shot that a target remembers as done."""
 RESERVE = 16 * 1024 * 1024
 """Bytes that stay free on the file system of `deploy_dir` beyond the release itself: state, records, evidence."""
 
@@ -22,7 +28,7 @@ def ensure_room(ctx: TargetContext, view: HostView, bundle: Bundle | None) -> No
     if view.disk_free is None or view.disk_size is None:
         return
     content = sum(len(data) for file in bundle.files for _, _, data in file.entries) if bundle else 0
-    size = (len(bundle.compose) + len(bundle.env) + content if bundle else 0) + RESERVE
+    size = 2 * (len(bundle.compose) + len(bundle.env) + content if bundle else 0) + RESERVE  # and its sealed copy
     where = f"{ctx.name}: {ctx.target.deploy_dir}"
     if view.disk_free < size:
         raise PreflightFailed(
@@ -62,7 +68,7 @@ def ensure_externals(ctx: TargetContext, manifest: Manifest) -> None:
         )
 
 
-def ensure_way_back(ctx: TargetContext, state: TargetState, entering: str) -> frozenset[str]:
+def ensure_way_back(ctx: TargetContext, view: HostView, state: TargetState, entering: str) -> frozenset[str]:
     """The image ids that a revert from `entering` would need, after making sure that it could be done.
 
     Raises PreflightFailed naming what is missing: then nothing is touched (P1).
@@ -74,6 +80,7 @@ def ensure_way_back(ctx: TargetContext, state: TargetState, entering: str) -> fr
         history.last_good(state, besides=entering),
     }
     images: set[str] = set()
+    remember_values(ctx, view.manifest)
     for release in sorted(name for name in wanted if name):
         bundle = ctx.host.read_release(release)
         if bundle is None:
@@ -89,6 +96,9 @@ def ensure_way_back(ctx: TargetContext, state: TargetState, entering: str) -> fr
                     f" give that way back up with `reconcile rollback --forget {release}`"
                 )
             images.add(facts.image_id)
+        today = not_as_it_was(ctx, bundle.manifest)
+        if today:
+            ctx.say(f"going back to {release} would take today's values of {', '.join(today)}")
     return frozenset(images)
 
 
@@ -123,31 +133,38 @@ def tidy(ctx: TargetContext, state: TargetState, manifest: Manifest) -> TargetSt
         kept = manifest if release == manifest.release else _manifest(ctx, release)
         needed |= kept.image_ids() if kept else frozenset()
     ctx.engine.keep(ctx.project, ctx.deploy.app, frozenset(needed))
-    return _pruned(ctx, state.model_copy(update={"kept": tuple(sorted(needed))}), running)
+    state = with_baseline(ctx, state.model_copy(update={"kept": tuple(sorted(needed))}), manifest)
+    return _pruned(ctx, state, running)
 
 
-def hold_again(ctx: TargetContext, state: TargetState) -> tuple[str, ...]:
-    """Keepers that somebody stopped or removed since the last pass run again: the next prune may come before a deploy.
-
-    Gives what a person has to know where that can't be done: an image is gone meanwhile.
-    """
-    try:
-        ctx.engine.add_keepers(ctx.project, ctx.deploy.app, frozenset(state.kept))
-    except (PreflightFailed, TargetUnfit) as error:
-        return (f"the way back isn't safe: {error}".replace(f"{ctx.name}: ", ""),)
-    return ()
+def with_completed(ctx: TargetContext, state: TargetState, manifest: Manifest) -> TargetState:
+    """The state that knows which one-shots have succeeded, and has forgotten adopted containers that are gone."""
+    containers = ctx.engine.containers(ctx.project, details=True)
+    present = {container.id for container in containers}
+    observed = Observed(host=HostView(ours=True, state=state), containers=containers)
+    done = {
+        name: (*(known for known in state.completed.get(name, ()) if known != facts.digest), facts.digest)[
+            -MOST_COMPLETED:
+        ]
+        for name, facts in manifest.services.items()
+        if facts.one_shot and finished(name, facts, observed)
+    }
+    accepted = {name: digest for name, digest in state.accepted.items() if name in present}
+    return state.model_copy(update={"completed": {**state.completed, **done}, "accepted": accepted})
 
 
 def _pruned(ctx: TargetContext, state: TargetState, running: frozenset[str]) -> TargetState:
-    present = ctx.host.observe().releases
+    view = ctx.host.observe(files=False)
+    present = view.releases
     gone = prunable(state, present, keep=ctx.deploy.retention.releases)
-    if not gone:
+    left = left_over(view, state)
+    if not gone and not left:
         return state
     leaving = [found for found in (_manifest(ctx, release) for release in gone) if found]
     staying = [found for found in (_manifest(ctx, name) for name in present if name not in gone) if found]
     used = {sha for manifest in staying for sha in manifest.files}
     files = sorted({sha for manifest in leaving for sha in manifest.files} - used)
-    ctx.host.prune(gone, files)
+    ctx.host.prune((*gone, *left), files)
     held = running | {image for manifest in staying for image in manifest.image_ids()}
     for image in sorted({image for manifest in leaving for image in manifest.image_ids()} - held):
         ctx.engine.remove_image(image)

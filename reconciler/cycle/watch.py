@@ -50,8 +50,18 @@ def wait_for(
         raise StartFailed(f"{name}: not {condition.removeprefix('service_')} after {deadline:g} s", None)
 
 
-def settle(ctx: TargetContext, events: Events, services: Mapping[str, ServiceFacts], *, deadline: float) -> None:
+def settle(
+    ctx: TargetContext,
+    events: Events,
+    services: Mapping[str, ServiceFacts],
+    *,
+    deadline: float,
+    recovering: bool = False,
+) -> None:
     """Waits until the engine has judged every container once: healthy, unhealthy, ended, or without a check.
+
+    With `recovering` a container may be unhealthy from before it was put right (a paused one is, by the probes that it
+    missed): that judgement doesn't count, and the next one is awaited.
 
     Bounded by what the health checks themselves grant, and by `deadline` seconds. Judging is the gates' business: this
     only spares them a window that is over before the engine's first probe.
@@ -70,7 +80,8 @@ def settle(ctx: TargetContext, events: Events, services: Mapping[str, ServiceFac
             for c in containers
             if c.service in services and not c.one_off and c.digest in {None, services[c.service].digest}
         ]
-        return any(_has_failed(c) for c in mine) or all(_is_judged(c, services[c.service]) for c in mine)
+        failed = [c for c in mine if _has_failed(c) and not (recovering and c.runs)]
+        return bool(failed) or all(_is_judged(c, services[c.service]) for c in mine)
 
     _until(ctx, events, judged, min(granted + SLACK, deadline))
 

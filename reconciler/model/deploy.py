@@ -6,8 +6,11 @@ from typing import Annotated, Literal, Self
 from pydantic import AfterValidator, Field, model_validator
 
 from reconciler.model.base import Listing, Model, OneOrMany, refused, wrong
+from reconciler.model.compose_policy import ComposePolicy
+from reconciler.model.env_files import EnvFiles
 from reconciler.model.gates import Gates
-from reconciler.model.image import EnvFiles, Image
+from reconciler.model.housekeeping import Housekeeping
+from reconciler.model.image import Image
 from reconciler.model.paths import InsidePath, RepoPath
 from reconciler.model.policy import Daemon, Drift, Git, Records, Retention, Rollback, Rollout, Stabilization
 from reconciler.model.quantities import Tag
@@ -45,6 +48,9 @@ class Deploy(Model):
     writable: Listing[Annotated[InsidePath, AfterValidator(_app_owned)]] = Field(
         (), description="Directories in deploy_dir that the app writes; never written, moved or removed by a pass."
     )
+    policy: ComposePolicy = Field(
+        default_factory=ComposePolicy.model_construct, description="How strictly the Compose model is judged."
+    )
     gates: Gates = Field(default_factory=Gates.model_construct, description="The Go/No-Go checks of a release.")
     stabilization: Stabilization = Field(
         default_factory=Stabilization.model_construct, description="The time between verified and stable."
@@ -54,6 +60,9 @@ class Deploy(Model):
     records: Records = Field(default_factory=Records.model_construct, description="The account of each mutating pass.")
     rollout: Rollout = Field(default_factory=Rollout.model_construct, description="The order of several targets.")
     retention: Retention = Field(default_factory=Retention.model_construct, description="What stays on a target.")
+    housekeeping: Housekeeping = Field(
+        default_factory=Housekeeping.model_construct, description="The sweep of temp/ and the watch over logs/."
+    )
     git: Git = Field(default_factory=Git.model_construct, description="The repository that the daemon follows.")
     daemon: Daemon = Field(default_factory=Daemon.model_construct, description="The daemon's own settings.")
 
@@ -68,6 +77,13 @@ class Deploy(Model):
             for position, path in enumerate(paths):
                 if path in paths[:position]:
                     raise refused(f"is listed twice: {path}", at=(name, position))
+        return self
+
+    @model_validator(mode="after")
+    def _sweeps_only_what_is_writable(self) -> Self:
+        if conflict := self.housekeeping.conflict(self.writable):
+            what, hint, at = conflict
+            raise refused(what, hint, at=("housekeeping", *at))
         return self
 
     @model_validator(mode="after")

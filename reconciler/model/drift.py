@@ -21,7 +21,9 @@ class Vector(StrEnum):
     LIMITS = "limits"
     """`docker update`: resource limits or the restart policy of a container."""
     NETWORK = "network"
-    """A container was attached to a network, or detached from one."""
+    """A container was detached from one of its networks, or its names there were changed."""
+    ATTACHMENT = "attachment"
+    """A container was attached to a network that isn't one of its own."""
     LAYER = "layer"
     """Files that were written in a container outside its mounts."""
     FILE = "file"
@@ -47,12 +49,16 @@ class DriftPolicy(StrEnum):
     """It isn't looked at."""
 
 
+ONLY_REPORTED = frozenset({Vector.ATTACHMENT, Vector.LAYER})
+"""`alert` unless deploy.yaml says `heal`: what programs do by themselves, and what others may have meant to do."""
+
+
 @dataclass(frozen=True, slots=True)
 class Drift:
-    """One difference. `object` is what drifted: a service's container, a path below deploy_dir, an env key.
+    """One difference. `object` is what drifted: a container, a path below deploy_dir, an env key.
 
-    `expected` and `found` hold no value of an env key. `hint` says who did it and when, where the target can tell; `why_not`
-    why it can't be put back, although the policy would.
+    `expected` and `found` hold no value of an env key. `at` and `hint` say when and by whom, where the target can tell;
+    `why_not` why it can't be put back, although the policy would.
     """
 
     vector: Vector
@@ -62,6 +68,11 @@ class Drift:
     at: datetime | None = None
     hint: str = ""
     why_not: str = ""
+
+    @property
+    def key(self) -> str:
+        """What an episode of drift is known by, however often it comes back."""
+        return f"{self.vector}:{self.object}"
 
     @property
     def line(self) -> str:

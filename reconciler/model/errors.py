@@ -108,6 +108,10 @@ class TargetUnfit(ReconcilerError):
     """The target lacks something that is needed (Docker, Compose v2, rights, disk): its operator corrects it."""
 
 
+class CannotUpdate(ReconcilerError):
+    """The engine can't put a container back as it runs: whoever asked makes it anew."""
+
+
 class Locked(ReconcilerError):
     """Another pass holds the target; the message names it."""
 

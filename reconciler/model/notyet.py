@@ -31,14 +31,8 @@ def _equal(later: object) -> Callable[[object], bool]:
     return lambda value: value == later
 
 
-def _mapping_or_encrypted(value: object) -> bool:
-    return isinstance(value, Mapping) or (isinstance(value, str) and value.endswith(".age"))
-
-
 NOT_YET = (
     NotYet("image.delivery", _equal("archive"), "leave it out or set it to `registry`"),
-    NotYet("env.delivery", _equal("runtime"), "leave it out or set it to `file`"),
-    NotYet("env.values", _mapping_or_encrypted, "name one plain file that git ignores"),
     NotYet("gates.metrics", bool, "leave it out"),
     NotYet("gates.scenarios", bool, "leave it out"),
     NotYet("rollback.write_back", _equal(True), "leave it out or set it to `false`"),

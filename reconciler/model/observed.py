@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 
+from reconciler.model.audit import FileAudit, StateCopies
 from reconciler.model.stored import Live, Manifest, TargetState
 
 LABEL_APP = "io.reconciler.app"
@@ -35,8 +36,11 @@ class ContainerFacts:
     restarts: int | None = None
     one_off: bool = False
     started_at: datetime | None = None
+    finished_at: datetime | None = None
     oom_killed: bool = False
     live: Live | None = None
+    mounts: tuple[str, ...] = ()
+    """Paths of the host that it has mounted; only where its details were read."""
 
     @property
     def runs(self) -> bool:
@@ -51,6 +55,9 @@ class HostView:
     `key` is the target's digest key, None before the first pass. `foreign` names what is in the way when the directory
     isn't ours. `env` is the raw `.env` of the release at `current`: secret, only for masking and comparing.
     `disk_free` and `disk_size` are bytes of the file system of `deploy_dir`; `holder` tells who has the lock.
+    `sealed` are the names in the store of sealed copies; `copies` tells how the state file was found; `audit` what the
+    managed files are like, None where it wasn't asked for; `env_files` are all dotenv files that came with it, `env`
+    among them: to be masked.
     """
 
     ours: bool
@@ -65,6 +72,10 @@ class HostView:
     disk_free: int | None = None
     disk_size: int | None = None
     holder: str | None = None
+    copies: StateCopies = field(default_factory=StateCopies)
+    sealed: tuple[str, ...] = ()
+    audit: FileAudit | None = None
+    env_files: tuple[bytes, ...] = field(default=(), repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +86,8 @@ class Observed:
     containers: tuple[ContainerFacts, ...]
     images: Mapping[str, str] = field(default_factory=dict)
     """Image reference → id, for the references that were looked up and are present."""
+    unheld: frozenset[str] = frozenset()
+    """Images that a keeper has to hold, and none does."""
 
     def of(self, service: str) -> tuple[ContainerFacts, ...]:
         """The containers of one service; one-off runs are never among them."""

@@ -1,11 +1,12 @@
 """How a pass behaves: stabilization, rollback, drift, records, rollout, retention, and what the daemon follows."""
 
 from pathlib import PurePosixPath
-from typing import Literal
+from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import Field, Strict, WithJsonSchema
 
 from reconciler.model.base import Listing, Model
+from reconciler.model.drift import ONLY_REPORTED, DriftPolicy, Vector
 from reconciler.model.paths import InsidePath
 from reconciler.model.quantities import Duration, PositiveDuration
 from reconciler.model.text import HostAndPort, Line, PlainName
@@ -40,6 +41,31 @@ class Drift(Model):
 
     every: PositiveDuration = Field(300.0, description="Time from one look to the next (a duration).")
     policy: Literal["heal", "alert"] = Field("heal", description="`heal` puts it back; `alert` only reports it.")
+    vectors: Annotated[
+        dict[Annotated[Vector, Strict(False)], Annotated[DriftPolicy, Strict(False)]],
+        WithJsonSchema(
+            {
+                "type": "object",
+                "propertyNames": {"enum": [vector.value for vector in Vector]},
+                "additionalProperties": {"enum": [policy.value for policy in DriftPolicy]},
+            }
+        ),
+    ] = Field(
+        default_factory=dict,
+        description="Another policy for single vectors: `heal`, `alert` or `ignore`. Left out: `policy`, but `alert`"
+        " for `layer` and `attachment`.",
+    )
+    ignore: Listing[Line] = Field(
+        (),
+        description="Files that don't count: patterns of paths below deploy_dir (`notes/*.txt`), or in containers"
+        " (`web:/var/cache/*`).",
+    )
+
+    def policy_of(self, vector: Vector) -> DriftPolicy:
+        """What is done about drift of this vector."""
+        if vector in self.vectors:
+            return self.vectors[vector]
+        return DriftPolicy.ALERT if vector in ONLY_REPORTED else DriftPolicy(self.policy)
 
 
 class Records(Model):

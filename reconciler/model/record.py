@@ -16,6 +16,7 @@ class RecordKind(StrEnum):
     ROLLBACK = "rollback"
     HEAL = "heal"
     ADOPT = "adopt"
+    SWEEP = "sweep"
 
 
 class RecordedMeasurement(Stored):
@@ -60,6 +61,9 @@ class RunRecord(Stored):
     evidence: str | None = Field(None, description="Where on the target logs and inspections are.")
     durations: dict[str, float] = Field(default_factory=dict, description="Seconds for each part of the pass.")
     exit_code: int = Field(description="The exit code of the pass.")
+    drift: tuple[str, ...] = Field((), description="What differed though no commit asked for it, and was it put back.")
+    closed_at: datetime | None = Field(None, description="For an episode of drift: when it was over, UTC.")
+    repairs: int = Field(0, description="For an episode of drift that is over: how many repairs it took.")
 
     @property
     def name(self) -> str:

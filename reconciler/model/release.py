@@ -15,13 +15,22 @@ class Rendering:
 
     `root` is the directory that it was rendered in; every path below it is one of the sources. `project_dir` is the
     directory of the first Compose file, in the sources. `private` is the temporary directory around `root`, empty where
-    there is none: a path in it, and not below `root`, led out of the sources (`../x`).
+    there is none: a path in it, and not below `root`, led out of the sources (`../x`). `everything` names the services
+    of all profiles, active or not; None where Compose can't tell.
     """
 
     model: Mapping[str, Any] = field(repr=False)
     root: str
     project_dir: str
     private: str = ""
+    everything: tuple[str, ...] | None = None
+
+    @property
+    def inactive(self) -> tuple[str, ...] | None:
+        """Services of profiles that aren't active; None where Compose can't tell."""
+        if self.everything is None:
+            return None
+        return tuple(sorted(set(self.everything) - set(self.model.get("services", {}))))
 
 
 @dataclass(frozen=True, slots=True)

@@ -70,6 +70,12 @@ class Manifest(Stored):
     volumes: tuple[str, ...] = ()
     """External volumes, likewise."""
     adopted: bool = False
+    runtime: bool = False
+    """Whether the release lies on the target without its values (`env.delivery: runtime`)."""
+    fingerprints: dict[str, str] = Field(default_factory=dict)
+    """Env key → keyed fingerprint of its value, where the values aren't there."""
+    inactive: tuple[str, ...] | None = None
+    """Services of profiles that aren't active: a person may start them. None where Compose couldn't tell."""
 
     def image_ids(self) -> frozenset[str]:
         """Every image that the release needs to run."""
@@ -171,6 +177,42 @@ class Live(Stored):
     layer: tuple[str, ...] | None = None
 
 
+class Episode(Stored):
+    """Drift of one thing that was repaired, or reported, until it stayed away. `core.episodes` says how.
+
+    `run` names the record that tells it; `line` is the drift as it was seen first, masked. `repairs` is 0 for drift
+    that is only reported; `step` is how far the waiting between repairs has come.
+    """
+
+    run: str
+    opened_at: datetime
+    last_at: datetime
+    line: str
+    repairs: int = 0
+    step: int = 0
+    closed_at: datetime | None = None
+
+
+class Housekept(Stored):
+    """The last look at temp/ and logs/: when, by which rules (`housekeeping` as deploy.yaml had it, as JSON), and what
+    it warned of, masked: the warnings hold until the next look."""
+
+    at: datetime
+    rules: str
+    warnings: tuple[str, ...] = ()
+
+
+class PolicyCheck(Stored):
+    """What the Compose policy (its digest) warned of in what these sources (their digest) rendered to, masked.
+
+    Kept here and not in the manifest: a changed policy makes no other release.
+    """
+
+    source: str
+    policy: str
+    warnings: tuple[str, ...] = ()
+
+
 class OpenPass(Stored):
     """A mutation that has begun: written before the first mutating step, gone when its record is written.
 
@@ -208,10 +250,19 @@ class TargetState(Stored):
     """Id of an adopted container → digest of the definition that it stands for."""
     sources: dict[str, str] = Field(default_factory=dict)
     """Keyed digest of sources → release id that they rendered to: spares rendering what is known."""
+    checked: PolicyCheck | None = None
+    """The judgement of the sources that the last pass converged to."""
     kept: tuple[str, ...] = ()
     """Image ids that keepers hold since the last pass that changed something."""
+    seals: dict[str, str] = Field(default_factory=dict)
+    """Release → sha256 of its seal, `.reconciler/sealed/<release>.seal`: what each of its files has to be."""
+    tolerated: tuple[str, ...] = ()
+    """Names at the top of deploy_dir that were there when it was adopted."""
     baseline: dict[str, Live] = Field(default_factory=dict)
     """Container id → how it was at the end of the pass that made it or proved it."""
+    episodes: dict[str, Episode] = Field(default_factory=dict)
+    """Vector and object of drift → its episode."""
+    housekept: Housekept | None = None
     open: OpenPass | None = None
 
     @property

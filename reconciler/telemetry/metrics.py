@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from reconciler import __version__
+from reconciler.model.drift import Vector
 
 if TYPE_CHECKING:
     from prometheus_client.metrics_core import Metric
@@ -31,10 +32,7 @@ DEPLOY_RESULTS: Final = ("verified", "held", "reverted", "revert_failed", "error
 ROLLBACKS: Final = tuple(
     (reason, result) for reason in ("breach", "by_hand", "interrupted", "watchdog") for result in ("verified", "failed")
 )
-VECTORS: Final = (
-    "container_missing", "container_stopped", "foreign_container", "image", "definition", "resources", "network",
-    "container_files", "managed_files", "env", "links", "state",
-)  # fmt: skip
+VECTORS: Final = tuple(vector.value for vector in Vector)
 OUTCOMES: Final = ("pass", "breach", "inconclusive", "no_data", "error")
 BUCKETS: Final = (0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0, 300.0, 600.0, 1800.0)
 """Upper limits of the duration histograms, seconds."""

@@ -25,8 +25,8 @@ from tests.world.sshd import SshServer
 from tests.world.world import CHECKOUT, Completed, Project, Repo, new_project, new_repo
 
 WRITABLE = ("logs", "archives/data", "runtime/state", "temp", "uploads")
-VOLATILE = re.compile(r"\.reconciler/(lock|holder|state\.json)")
-"""What a pass that changes nothing may still write: who holds the lock, and how far stabilizing is."""
+VOLATILE = re.compile(r"\.reconciler/(lock|holder|state(\.backup)?\.json|inventory)")
+"""What a pass that changes nothing may still write: who holds the lock, how far stabilizing is, what the audit saw."""
 
 GATES: Mapping[str, Any] = {"gates.window": "1s", "gates.interval": "250ms"}
 SLOW_TO_STABILIZE: Mapping[str, Any] = {"stabilization": {"period": "24h", "interval": "1m"}}

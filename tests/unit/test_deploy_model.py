@@ -112,7 +112,7 @@ def test_sections_left_out_are_what_their_empty_selves_are(tmp_path: Path) -> No
     sections = [name for name, field in Deploy.model_fields.items() if field.default_factory]
     empty = "".join(f"{section}: {{}}\n" for section in sections)
 
-    assert len(sections) == 11
+    assert len(sections) == 13
 
     assert _load(tmp_path, MINIMAL + empty) == _load(tmp_path, MINIMAL)
     assert Gates.model_validate({"containers": {}, "logs": {}, "resources": {}}) == Gates()
@@ -200,12 +200,21 @@ MISTAKES = [
      "should be a name, not this text; letters, digits and `_`, the first not a digit"),
     ("image: {credentials: {username: u, password: {}}}", "image.credentials.password",
      "needs exactly one of `env` and `command`"),
-    ("env: {delivery: runtime}", "env.delivery",
-     "isn't available in this version yet; leave it out or set it to `file`"),
     ("env: {values: secrets.age}", "env.values",
-     "isn't available in this version yet; name one plain file that git ignores"),
-    ("env: {values: {prod: .env.prod}}", "env.values",
-     "isn't available in this version yet; name one plain file that git ignores"),
+     "is encrypted, and nothing says with what to read it; add `env.identity`"),
+    ("env: {values: {prod: .env.prod}}", "env.values.prod", "isn't a known key; known here: file, command"),
+    ("env: {values: {file: a, command: [b]}}", "env.values", "needs exactly one of `file` and `command`"),
+    ("env: {values: {command: sops}}", "env.values.command",
+     'should be a list, not "sops"; write `[a, b]`, or one `- a` on each line'),
+    ("env: {identity: AGE-SECRET-KEY-1HUNTER2}", "env.identity",
+     "a secret key doesn't belong in deploy.yaml; name its source: `{file: ~/…}` or `{env: NAME}`"),
+    ("env: {identity: {file: AGE-SECRET-KEY-1HUNTER2}}", "env.identity",
+     "holds a secret key; name the file that has it, and make a new key: this one is known"),
+    ("env: {identity: {}}", "env.identity", "needs exactly one of `file` and `env`"),
+    ("env: {recipients: [AGE-SECRET-KEY-1HUNTER2]}", "env.recipients[0]",
+     "holds a secret key; name the public one, `age1…`, and make a new key: this one is known"),
+    ("env: {recipients: [me]}", "env.recipients[0]", 'should be a recipient, not "me"; '
+     "`age1…`, or a line of an SSH key's .pub file: `ssh-ed25519 …`, `ssh-rsa …`"),
     ("env: {valeus: .env.prod}", "env.valeus", "isn't a known key; did you mean `values`?"),
     ("writable: logs", "writable", 'should be a list, not "logs"; write `[a, b]`, or one `- a` on each line'),
     ("writable: [logs, ../logs]", "writable[1]",
@@ -268,9 +277,10 @@ MISTAKES = [
      "isn't available in this version yet; leave it out or set it to `127.0.0.1:9464`"),
     ("gates:", "gates", "should be a mapping, not empty"),
     ("suspend: true", "suspend", "isn't a known key; known here: apiVersion, app, tag, compose, image, env, targets, "
-     "writable, gates, stabilization, rollback, drift, records, rollout, retention, git, daemon"),
+     "writable, policy, gates, stabilization, rollback, drift, records, rollout, retention, housekeeping, git, daemon"),
     ('"a\\u202eb": 1', "a\\u202eb", "isn't a known key; known here: apiVersion, app, tag, compose, image, env, "
-     "targets, writable, gates, stabilization, rollback, drift, records, rollout, retention, git, daemon"),
+     "targets, writable, policy, gates, stabilization, rollback, drift, records, rollout, retention, housekeeping, "
+     "git, daemon"),
 ]  # fmt: skip
 
 
@@ -391,7 +401,8 @@ def test_what_is_missing_is_named_with_what_to_add(tmp_path: Path) -> None:
         "deploy.yaml:1: compose: is required; add `compose: <path of the Compose file>`",
         "deploy.yaml:1: targets: is required; add one target with `host` and `deploy_dir`",
         "deploy.yaml:1: x: isn't a known key; known here: apiVersion, app, tag, compose, image, env, targets, "
-        "writable, gates, stabilization, rollback, drift, records, rollout, retention, git, daemon",
+        "writable, policy, gates, stabilization, rollback, drift, records, rollout, retention, housekeeping, git, "
+        "daemon",
     ]
 
 

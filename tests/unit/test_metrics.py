@@ -78,7 +78,7 @@ def test_label_sets_exist_before_their_first_use(tmp_path: Path) -> None:
     write_textfile(path, [dataclasses.replace(SAMPLE, deploys={}, rollbacks={}, drift={}, deploy_s=None)])
     assert value(path, "rollbacks_total", reason="watchdog", result="failed") == 0
     assert value(path, "reconciles_total", result="unreachable") == 0
-    assert value(path, "drift_detected_total", vector="links") == 0
+    assert value(path, "drift_detected_total", vector="link") == 0
     assert value(path, "rollback_duration_seconds_count") == 0
     assert {value(path, "gate_measurements_total", gate="api", outcome=outcome) for outcome in OUTCOMES} == {0, 1, 15}
 

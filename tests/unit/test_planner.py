@@ -8,10 +8,11 @@ from typing import Any
 
 import pytest
 
-from reconciler.core.planner import finished, make_plan, matches
+from reconciler.core.planner import make_plan
+from reconciler.core.repairs import finished, matches
 from reconciler.model.observed import ContainerFacts, HostView, Observed
-from reconciler.model.plan import Action, Plan, Remove, Stage, Start, Step, Switch, Up
-from reconciler.model.stored import Condition, Manifest, ServiceFacts, TargetState
+from reconciler.model.plan import Action, Plan, Remove, Stage, Start, Step, Stop, Switch, Up
+from reconciler.model.stored import Condition, Manifest, Phase, ServiceFacts, TargetState
 
 NEW, OLD = "20260102_000000-bbbbbbbb", "20260101_000000-aaaaaaaa"
 IMAGE, ANOTHER = "sha256:" + "1" * 64, "sha256:" + "2" * 64
@@ -76,7 +77,16 @@ TWO = (RUNNING, container(id="id-2", name="app-web-2"))
     [
         pytest.param(service(), [RUNNING], [], None, id="as it should be"),
         pytest.param(service(), [container(health="unhealthy")], [], None, id="health is the gates' business"),
-        pytest.param(service(), [container(state="restarting")], [], None, id="the engine is at it already"),
+        pytest.param(
+            service(),
+            [container(state="restarting")],
+            [
+                Remove("web", "id-web", "app-web-1", "app-web-1: expected running, found restarting", 10.0),
+                up(Action.RECREATE, "app-web-1: expected running, found restarting"),
+            ],
+            "container",
+            id="in a crash loop: started again it would be the same",
+        ),
         pytest.param(
             service(), [], [up(Action.CREATE, "web: expected 1 container, found none")], "container", id="missing"
         ),
@@ -126,7 +136,10 @@ TWO = (RUNNING, container(id="id-2", name="app-web-2"))
         pytest.param(
             service(),
             [container(state="dead")],
-            [up(Action.RECREATE, "web: its container is dead", 10.0)],
+            [
+                Remove("web", "id-web", "app-web-1", "app-web-1: expected running, found dead", 10.0),
+                up(Action.RECREATE, "app-web-1: expected running, found dead"),
+            ],
             "container",
             id="dead",
         ),
@@ -161,7 +174,12 @@ def test_a_service(
     assert list(plan.steps) == steps
     assert plan.is_empty is not bool(steps)
     assert not plan.switches
-    assert [name for name, _ in plan.drift] == ([vector] if vector else [])
+    assert [drift.vector for drift in plan.drift] == ([vector] if vector else [])
+
+
+@pytest.mark.parametrize("phase", [Phase.STABILIZING, Phase.HELD])
+def test_a_crash_loop_of_what_still_proves_itself_is_the_gates_business(phase: Phase) -> None:
+    assert healed(service(), container(state="restarting"), phase=phase).is_empty
 
 
 ONCE = service(one_shot=True)
@@ -270,6 +288,19 @@ class TestOthers:
         assert plan.is_empty
         assert plan.notes == (said,)
 
+    def test_one_that_a_person_started_is_stopped_and_stays(self) -> None:
+        """It may hold what nobody else has: nothing is removed."""
+        desired = manifest(web=service()).model_copy(update={"inactive": ("debug",)})
+        by_hand = container("", digest=None, name="by-hand", id="id-hand")
+        plan = make_plan(desired, seen(RUNNING, by_hand, serving=desired))
+        assert [(type(step), getattr(step, "container_id", "")) for step in plan.steps] == [(Stop, "id-hand")]
+        assert [(drift.vector, drift.object) for drift in plan.drift] == [("foreign_container", "by-hand")]
+        stopped = make_plan(desired, seen(RUNNING, replace(by_hand, state="exited"), serving=desired))
+        assert (stopped.steps, stopped.drift) == ((), ())
+        assert stopped.notes == ("by-hand is not of this release, and doesn't run: left alone",)
+        debug = make_plan(desired, seen(RUNNING, container("debug", digest=None), serving=desired))
+        assert (debug.steps, debug.notes) == ((), ("app-debug-1 is of a profile that isn't active: left alone",))
+
     def test_an_adopted_one_goes_like_ours(self) -> None:
         plan = healed(service(), RUNNING, container("old", digest=None), accepted={"id-old": "d9"})
         assert [step.service for step in plan.steps if isinstance(step, Remove)] == ["old"]
@@ -312,7 +343,7 @@ class TestSharing:
         assert plan.steps[0] == Remove(
             "client", "id-client", "app-client-1", "client: it is in the namespaces of gate", 1.0
         )
-        assert [vector for vector, _ in plan.drift] == ["container"] * 3
+        assert [(drift.vector, drift.object) for drift in plan.drift] == [("container", "gate")]
 
     def test_a_stopped_one_too_and_nobody_is_merely_started_into_what_is_gone(self) -> None:
         stopped = {"state": "exited", "exit_code": 1}

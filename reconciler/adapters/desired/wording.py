@@ -92,7 +92,7 @@ def _words(error: Mapping[str, Any]) -> tuple[str, str | None]:
             return context["what"], context["hint"]
         case k if k == WRONG:
             return f"should be {context['expected']}, not {shown}", context["hint"]
-        case "literal_error":
+        case "literal_error" | "enum":
             return f"should be {context['expected'].replace(chr(39), '`')}, not {shown}", None
         case "too_short":
             return "is empty", "it needs at least one entry"

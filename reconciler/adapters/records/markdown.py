@@ -19,7 +19,7 @@ def to_markdown(record: RunRecord) -> str:
     lines = [f"# {record.kind.value} of {record.app} on {record.target}: {record.verdict}", "", record.reason, ""]
     lines += ["# Meta", ""]
     lines += [f"- {key}: {value}" for key, value in _meta(record)]
-    for title, items in (("Plan", record.plan), ("Changes", record.changes)):
+    for title, items in (("Drift", record.drift), ("Plan", record.plan), ("Changes", record.changes)):
         if items:
             lines += ["", f"## {title}", "", *(f"- {_inline(item)}" for item in items)]
     if record.measurements:
@@ -71,6 +71,9 @@ def _meta(record: RunRecord) -> list[tuple[str, str]]:
     ]
     if record.quarantined:
         rows.append(("Quarantined", record.quarantined))
+    if record.closed_at:
+        times = "once" if record.repairs == 1 else f"{record.repairs} times"
+        rows.append(("Over", f"{record.closed_at:%Y-%m-%d %H:%M:%S} UTC, put back {times}"))
     if record.evidence:
         rows.append(("Evidence", f"{record.evidence} on the target"))
     return rows

@@ -7,6 +7,7 @@ import os
 import tempfile
 import threading
 from collections.abc import Iterator
+from datetime import datetime
 from pathlib import Path
 
 from reconciler.adapters.git.run import GitFailed, GitMissing, git
@@ -34,18 +35,30 @@ class RecordDirectory:
             if known is not None:
                 return str(known), known.read_text("utf-8")
             path = self._directory / f"{record.name}.md"
-            try:
-                _write(path, text)
-            except OSError as error:
-                log.error("the record %s can't be written here (%s); the target keeps it", path.name, error.strerror)
-                return str(path), text
-            if self._commit:
-                _committed(path, f"{record.kind.value} {record.tag} on {record.target}: {record.verdict} [skip ci]")
+            self._put(path, text, record, record.verdict)
         return str(path), text
+
+    def _put(self, path: Path, text: str, record: RunRecord, what: str) -> None:
+        try:
+            _write(path, text)
+        except OSError as error:
+            log.error("the record %s can't be written here (%s); the target keeps it", path.name, error.strerror)
+            return
+        if self._commit:
+            _committed(path, f"{record.kind.value} {record.tag} on {record.target}: {what} [skip ci]")
 
     def collect(self, text: str) -> None:
         """Saves a record that the target kept, unless its run is here."""
         self.save(from_markdown(text, name="a record kept on the target"))
+
+    def close(self, text: str, *, at: datetime, repairs: int) -> str:
+        """Rewrites the record of an episode that is over; gives its new text, which the target keeps, too."""
+        known = from_markdown(text, name="a record kept on the target")
+        record = known.model_copy(update={"closed_at": at, "repairs": repairs})
+        told = to_markdown(record)
+        with self._lock:
+            self._put(self._find(record.run) or self._directory / f"{record.name}.md", told, record, "is over")
+        return told
 
     def all(self) -> Iterator[RunRecord]:
         """Every record that can be read, oldest first; one that can't is said and left out."""

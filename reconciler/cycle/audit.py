@@ -1,0 +1,52 @@
+"""`reconcile audit`: what drifted from what serves, whatever deploy.yaml asks for by now. Changes nothing."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from reconciler.core.account import drift_lines, masked
+from reconciler.core.planner import make_plan
+from reconciler.core.treatment import treatment
+from reconciler.cycle.context import TargetContext
+from reconciler.cycle.explain import explain
+from reconciler.cycle.observe import observe
+from reconciler.cycle.result import PassResult
+from reconciler.cycle.state import refuse_foreign
+from reconciler.model.errors import Blocked, ExitCode
+
+
+def audit(ctx: TargetContext) -> PassResult:
+    """Holds the managed files and the containers against the release that serves.
+
+    Raises NotOurs, and Blocked where nothing serves; TargetUnreachable where it can't be known (P6).
+    """
+    view = ctx.host.observe()
+    ctx.mask.learn(*view.env_files)
+    refuse_foreign(ctx, view)
+    state = view.state or ctx.fresh_state()
+    bundle = ctx.host.read_release(state.serving) if state.serving else None
+    if bundle is None:
+        raise Blocked(f"{ctx.name}: no whole release of {ctx.deploy.app} serves here, so there is nothing to audit")
+    observed, spec = observe(ctx, view, state), ctx.deploy.drift
+    plan = make_plan(
+        bundle.manifest,
+        observed,
+        treatment=treatment(spec, state.episodes, ctx.clock.now()),
+        ignore=spec.ignore,
+        directory=str(ctx.target.deploy_dir),
+    )
+    plan = masked(explain(ctx, plan, observed), ctx.mask.text)
+    found = len(drift_lines(plan))
+    message = f"{found} found that no release made" if found else f"as {bundle.manifest.release} left it"
+    return PassResult(
+        target=ctx.name,
+        exit_code=ExitCode.CHANGES_PENDING if found else ExitCode.OK,
+        result="drifted" if found else "in_sync",
+        message=message,
+        tag=bundle.manifest.tag,
+        release=bundle.manifest.release,
+        serving=state.serving,
+        plan=replace(plan, steps=()) if not found else plan,
+        notes=plan.notes,
+        state=state,
+    )
