@@ -1,4 +1,5 @@
-"""The demo: the observer goes live on this machine, a good release follows, a bad one comes back by itself.
+"""The demo: the observer goes live on this machine, a good release follows, a bad one comes back by itself, and what
+somebody changed by hand is put back.
 
 It works on a copy of deploy.yaml and desired_state/ in a git repository of its own under a temporary directory, so the
 checkout and its history stay as they are. At its end, after Ctrl-C and after a failure, everything is removed again:
@@ -113,6 +114,16 @@ def show(demo: Demo) -> None:
     say(client.stop())
     _expect_version(demo, GOOD)
 
+    terminal.scene("Somebody changes the server by hand: it is found and put back")
+    drift_by_hand(demo, terminal)
+    terminal.run("reconcile", "audit", expect=2)
+    before = _containers()
+    terminal.run("reconcile", "--once")
+    _expect_version(demo, GOOD)
+    if _containers() != before or (demo.deploy_dir / "hotfix.sh").exists():
+        raise DemoFailed("what was changed by hand should be put back, and no container made anew for it")
+    terminal.run("reconcile", "plan")
+
     terminal.scene("What happened, and why: it is all on record")
     terminal.run("reconcile", "status", expect=None)
     terminal.run("reconcile", "history")
@@ -121,6 +132,18 @@ def show(demo: Demo) -> None:
     if not records:
         raise DemoFailed("no run record was written")
     terminal.run("reconcile", "show", records[-1].stem, until="```yaml")
+
+
+def drift_by_hand(demo: Demo, terminal: Terminal) -> None:
+    """What a person does at three in the morning: stops a container, edits a config file, leaves a script behind."""
+    (config,) = (demo.deploy_dir / ".reconciler" / "files").glob("*/observer.conf")
+    terminal.run("docker", "stop", "--time", "1", f"{PROJECT}-web-1")
+    say(f"$ echo keep_archives=0 >> {config}")
+    config.chmod(0o644)
+    with config.open("a") as file:
+        file.write("keep_archives=0\n")
+    say(f"$ echo 'true' > {demo.deploy_dir}/hotfix.sh")
+    (demo.deploy_dir / "hotfix.sh").write_text("true\n")
 
 
 def prepare(demo: Demo) -> None:

@@ -125,7 +125,7 @@ class _Found:
                 continue
             if repair.drift:
                 self.drift.append(repair.drift)
-                why = why or repair.drift.why_not
+                why = repair.drift.why_not or why
                 if why:
                     self.left.append((repair.drift, why))
             if not why:

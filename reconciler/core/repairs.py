@@ -64,7 +64,12 @@ def foreign_repairs(desired: Manifest, observed: Observed) -> tuple[list[Repair]
 def keeper_repairs(observed: Observed) -> Iterator[Repair]:
     """Keepers that somebody stopped or removed: the next prune may come before the next deploy."""
     for image_id in sorted(observed.unheld):
-        drift = Drift(Vector.KEEPER, f"keeper of {short(image_id)}", "running", "stopped or removed")
+        thing = f"keeper of {short(image_id)}"
+        if image_id in observed.lost:
+            why = "its image is gone: pull or load it again, or give that way back up (`reconcile rollback --forget`)"
+            yield Repair((), Drift(Vector.KEEPER, thing, "running", "stopped or removed", why_not=why))
+            continue
+        drift = Drift(Vector.KEEPER, thing, "running", "stopped or removed")
         yield Repair((Hold(image_id, drift.line),), drift)
 
 

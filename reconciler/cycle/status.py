@@ -11,6 +11,7 @@ from reconciler.core.planner import make_plan
 from reconciler.core.treatment import treatment
 from reconciler.cycle.context import TargetContext
 from reconciler.cycle.desired import source_digest
+from reconciler.cycle.observe import observe
 from reconciler.model.errors import TargetUnreachable
 from reconciler.model.observed import ContainerFacts, Observed
 from reconciler.model.stored import Manifest, Phase, TargetState
@@ -55,7 +56,8 @@ def status(ctx: TargetContext) -> Status:
     try:
         view = ctx.host.observe()
         ctx.mask.learn(*view.env_files)
-        containers = ctx.engine.containers(ctx.project, details=True)
+        state = view.state or ctx.fresh_state()
+        observed = observe(ctx, view, state)
     except TargetUnreachable as error:
         return Status(
             ctx.name,
@@ -69,8 +71,6 @@ def status(ctx: TargetContext) -> Status:
             (),
             ctx.mask.text(str(error)),
         )
-    state = view.state or ctx.fresh_state()
-    observed = Observed(host=view, containers=containers)
     sync, reason = _sync(ctx, observed, state)
     health, ailment = _health(view.manifest, observed)
     if state.suspended:

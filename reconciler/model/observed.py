@@ -88,6 +88,8 @@ class Observed:
     """Image reference → id, for the references that were looked up and are present."""
     unheld: frozenset[str] = frozenset()
     """Images that a keeper has to hold, and none does."""
+    lost: frozenset[str] = frozenset()
+    """Those of them that are gone from the target: nothing can hold them."""
 
     def of(self, service: str) -> tuple[ContainerFacts, ...]:
         """The containers of one service; one-off runs are never among them."""

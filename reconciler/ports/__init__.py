@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from reconciler.ports.clock import Clock
-from reconciler.ports.engine import Credentials, Engine, Events, Origin, Usage
+from reconciler.ports.engine import Credentials, Engine, Events, Origin, Survey, Usage
 from reconciler.ports.gate import Gate
 from reconciler.ports.host import HeldLock, Host
 from reconciler.ports.transport import Completed, RemoteProcess, Stream, Transport
@@ -20,6 +20,7 @@ __all__ = [
     "Origin",
     "RemoteProcess",
     "Stream",
+    "Survey",
     "Transport",
     "Usage",
 ]

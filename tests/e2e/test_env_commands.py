@@ -238,7 +238,8 @@ STYLES: tuple[Written, ...] = (
 """Every way to write a value that Compose knows."""
 
 
-def test_500_keys_in_every_style_reach_the_container_byte_for_byte(job: Job) -> None:
+@pytest.mark.parametrize("delivery", ["file", "runtime"])
+def test_500_keys_in_every_style_reach_the_container_byte_for_byte(job: Job, delivery: str) -> None:
     """Written by a person, read by us, written by us, read by Compose, kept by Docker; and compared, equal."""
     repo = job.repo
     written = {f"MANY_{number}": STYLES[number % len(STYLES)](number) for number in range(500)}
@@ -246,7 +247,7 @@ def test_500_keys_in_every_style_reach_the_container_byte_for_byte(job: Job) -> 
     lines = [f"{export[n % 5 == 0]}{key}{text}\n" for n, (key, (text, _)) in enumerate(written.items())]
     values = repo.path / ".env.server"
     values.write_bytes((values.read_text() + "FIRST=1st\nEMPTY=\n" + "".join(lines)).encode())
-    repo.edit({"env.template": None})
+    repo.edit({"env.template": None, "env.delivery": delivery})
     compose = repo.path / "desired_state" / "observer" / "compose.yaml"
     token = "    environment:\n      API_TOKEN:"
     assert token in compose.read_text()

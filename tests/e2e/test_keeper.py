@@ -201,9 +201,9 @@ def test_a_pass_with_nothing_to_do_gives_a_lost_keeper_back(far: Far, images: Im
 
     lose(far, images.id(A))
     done = far.repo.reconcile("--once")
-    assert done.returncode == 0
-    assert "the way back isn't safe" in done.stdout
-    assert images.id(A)[7:19] in done.stdout
+    assert done.returncode == 2
+    assert f"keeper of {images.id(A)[7:19]}" in done.stdout
+    assert "its image is gone" in done.stdout
 
 
 def test_retention_takes_what_is_old_and_nothing_else(far: Far, images: Images) -> None:

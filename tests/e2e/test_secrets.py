@@ -9,6 +9,7 @@ import os
 import secrets
 import stat
 import subprocess
+import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -24,7 +25,7 @@ from tests.e2e.untouched import watching_processes
 from tests.world.images import GOOD, Images
 from tests.world.network import free_port
 from tests.world.sshd import ssh_server
-from tests.world.world import Project, Repo
+from tests.world.world import CHECKOUT, Project, Repo
 
 pytestmark = pytest.mark.engine
 
@@ -211,6 +212,62 @@ def test_an_adopted_secret_is_found_nowhere(trail: Trail, project: Project, imag
             trail.run("status", code=2)
     finally:
         by_hand.remove()
+
+
+def test_what_looks_for_drift_and_compares_values_gives_none_away(trail: Trail, project: Project) -> None:
+    """A release's values edited by hand, found, named by key and put back; checked, compared, and brought alone."""
+    repo, deploy_dir = trail.repo, project.deploy_dir
+    with found_nowhere(trail, project):
+        trail.run("--once", code=0)
+        env = deploy_dir / "current" / ".env"
+        env.chmod(0o600)
+        env.write_text(env.read_text().replace(f"{MARK}-token", f"{MARK}-by-hand"))
+        env.chmod(0o400)
+        compose = deploy_dir / "current" / "compose.yaml"
+        compose.chmod(0o600)
+        compose.write_bytes(compose.read_bytes() + f"# {MARK}\n".encode())
+        compose.chmod(0o400)
+        for command in ("audit", "plan"):
+            assert "API_TOKEN" in trail.run(command, code=2)
+        trail.run("--once", code=0)
+        trail.run("audit", code=0)
+        trail.run("env", "check", code=0)
+        trail.run("env", "diff", code=0)
+        repo.set_env(QUOTED=quote(f"one more {MARK}"))
+        assert "QUOTED" in trail.run("env", "diff", code=2)
+        trail.run("--once", "--env-only", code=0)
+        repo.set_env(QUOTED=quote(f"wrong\n{MARK}"), PORT="no-number-at-all")
+        trail.run("--once", "--env-only", code=1)
+
+
+def test_a_pass_that_is_killed_at_any_step_gives_none_away(trail: Trail, project: Project) -> None:
+    """SIGKILL after each line of progress of a pass that brings another value, and the pass after it."""
+    repo = trail.repo
+    with found_nowhere(trail, project):
+        trail.run("--once", code=0)
+        steps = 0
+        while killed_after(repo, steps := steps + 1):
+            trail.run("plan", code=2)
+            trail.run("--once", code=0)
+        assert steps > 4, "there are steps to be killed at"
+        trail.run("--once", code=0)
+        assert project.version() == A
+
+
+def killed_after(repo: Repo, lines: int) -> bool:
+    """Starts a pass that brings another value, and kills it after so many lines; False where it ended before."""
+    repo.set_env(QUOTED=quote(f"{lines} {MARK}"))
+    command = [sys.executable, "-m", "reconciler.cli.main", "--once", "--log-level", "info"]
+    with subprocess.Popen(
+        command, cwd=repo.path, env={**os.environ, "PYTHONPATH": str(CHECKOUT)}, stderr=subprocess.PIPE, text=True
+    ) as process:
+        assert process.stderr is not None
+        for number, said in enumerate(process.stderr, start=1):
+            assert MARK not in said
+            if number == lines:
+                process.kill()
+                return True
+        return False
 
 
 def excerpt(text: str) -> str:

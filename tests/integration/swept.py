@@ -42,11 +42,8 @@ class Server:
 
     def beyond_temp(self) -> Seen:
         """Everything but what is in temp/: kind and content, inode, mode, time of change."""
-        inside = _seen(self.dir, self.dir)
-        return {
-            **_seen(self.outside, self.outside),
-            **{f"app/{path}": seen for path, seen in inside.items() if not path.startswith("temp")},
-        }
+        inside = _seen(self.dir, self.dir, without="temp")
+        return {**_seen(self.outside, self.outside), **{f"app/{path}": seen for path, seen in inside.items()}}
 
     def left(self) -> set[str]:
         """The paths in temp/ that are there."""
@@ -135,17 +132,19 @@ def sweep(
     )
 
 
-def _walk(top: Path) -> list[str]:
-    return [
-        os.path.join(base, name)  # noqa: PTH118 - names may be any bytes
-        for base, directories, files in os.walk(top)
-        for name in [*directories, *files]
-    ]
+def _walk(top: Path, without: str = "") -> list[str]:
+    found: list[str] = []
+    for base, directories, files in os.walk(top):
+        if base == str(top) and without:
+            directories[:] = [name for name in directories if not name.startswith(without)]
+        found += [os.path.join(base, name) for name in [*directories, *files]]  # noqa: PTH118 - names may be any bytes
+    return found
 
 
-def _seen(top: Path, home: Path) -> Seen:
+def _seen(top: Path, home: Path, *, without: str = "") -> Seen:
+    """Nothing below a name that begins with `without` is looked at: a container may be at work there."""
     found: Seen = {}
-    for path in _walk(top):
+    for path in _walk(top, without):
         info = os.lstat(path)
         content = b""
         if os.path.islink(path):  # noqa: PTH114

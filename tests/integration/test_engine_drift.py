@@ -7,7 +7,6 @@ import subprocess
 import threading
 import uuid
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -62,9 +61,11 @@ def networks(lab: Lab) -> Iterator[tuple[str, str]]:
 
 def facts(engine: DockerEngine, lab: Lab, container: str) -> ContainerFacts:
     """What we see of a container, its layer included."""
-    found = next(each for each in engine.containers(lab.project, details=True) if each.id == container)
+    seen = engine.survey(lab.project, layers=True, kept=frozenset())
+    found = next(each for each in seen.containers if each.id == container)
     assert found.live is not None
-    return replace(found, live=found.live.model_copy(update={"layer": engine.layers([container])[container]}))
+    assert found.live.layer is not None
+    return found
 
 
 def kept(engine: DockerEngine, lab: Lab, container: str) -> Live:
@@ -459,12 +460,12 @@ class TestLayers:
         docker("exec", web, "/bin/busybox", "rm", "/etc/passwd")
         assert drift(here, lab, web, baseline)[0].found == "/etc/passwd"
 
-    def test_one_that_vanished_is_absent_and_one_that_never_ran_has_written_nothing(
+    def test_one_that_never_ran_has_written_nothing_and_nothing_is_asked_where_nothing_is(
         self, lab: Lab, engine: DockerEngine
     ) -> None:
+        assert engine.survey(lab.project, layers=True, kept=frozenset()).containers == ()
         created = lab.run("web", start=False)
-        assert engine.layers([created, "0" * 64]) == {created: ()}
-        assert engine.layers([]) == {}
+        assert kept(engine, lab, created).layer == ()
 
     def test_thousands_of_paths_are_kept_as_some_and_a_digest(self, lab: Lab, here: DockerEngine) -> None:
         write = "i=0; while [ $i -lt 3000 ]; do : >/f$i; i=$((i + 1)); done; echo up; "

@@ -34,7 +34,10 @@ class TestReading:
             assert len(engine.containers(lab.project, details=True)) == 20
             assert (counted.turns, counted.opened) == (2, 1)
             counted.turns = 0
-            assert len(engine.layers([each.id for each in engine.containers(lab.project, details=False)])) == 20
+            seen = engine.survey(lab.project, layers=True, kept=frozenset({"sha256:none"}))
+            assert len(seen.containers) == 20
+            assert seen.unheld == {"sha256:none"}
+            assert all(each.live and each.live.layer == () for each in seen.containers)
             assert (counted.turns, counted.opened) == (1 + 2, 1)  # 40 questions, 32 at a time
         finally:
             engine.close()

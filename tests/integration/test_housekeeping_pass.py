@@ -122,6 +122,7 @@ def context(tmp_path: Path, server: Server, section: str, **given: Any) -> Targe
         "say": lambda text: None,
         "interrupted": lambda: False,
         "who": HOLDER,
+        "linked": {},
     }
     return TargetContext(**{**unused, **means, **given})
 

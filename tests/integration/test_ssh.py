@@ -17,12 +17,15 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from reconciler.adapters.engine.client import api_client
 from reconciler.adapters.engine.errors import EngineError, engine_errors
 from reconciler.adapters.engine.events import EventStream
+from reconciler.adapters.transport._paramiko import common
+from reconciler.adapters.transport.connection import Connection
 from reconciler.adapters.transport.local import LocalTransport
 from reconciler.adapters.transport.ssh import SshTransport
 from reconciler.adapters.transport.ssh_settings import SshSettings
@@ -279,6 +282,31 @@ def test_a_connection_cut_in_the_middle_is_unreachable_and_stays_so(tmp_path: Pa
             stream.recv(1)
         with pytest.raises(TargetUnreachable):
             transport.run(["true"])
+
+
+@pytest.mark.parametrize("kind", [common.cMSG_CHANNEL_EOF, common.cMSG_CHANNEL_DATA], ids=["eof", "data"])
+def test_what_is_sent_while_a_command_ends_doesnt_end_the_connection(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: bytes
+) -> None:
+    """OpenSSH disconnects whoever speaks of a channel that is closed: held back until the command has ended."""
+    send = Connection._send_user_message  # type: ignore[attr-defined]  # paramiko's own
+    held: list[Any] = []
+
+    def late(connection: Any, message: Any) -> None:
+        if message.asbytes()[:1] == kind and not held:
+            (channel,) = connection._channels.values()
+            held.append(channel)
+            channel.status_event.wait(5.0)  # the command has ended, and the close comes right after
+            threading.Event().wait(0.3)
+        send(connection, message)
+
+    with ssh_server(tmp_path) as server, opened(settings(server)) as transport:
+        transport.run(["true"])
+        monkeypatch.setattr(Connection, "_send_user_message", late)
+        transport.run(["true"], stdin=b"" if kind == common.cMSG_CHANNEL_EOF else b"x")
+        assert held, "there was something to hold back"
+        for _ in range(3):
+            assert transport.run(["true"]).status == 0
 
 
 def test_many_threads_use_no_more_sessions_than_the_server_gives(tmp_path: Path) -> None:

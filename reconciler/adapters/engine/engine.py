@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 
-from reconciler.adapters.engine import facts, live, logs
+from reconciler.adapters.engine import facts, logs
 from reconciler.adapters.engine.changes import changes
 from reconciler.adapters.engine.client import api_client, engine_errors, socket_path
 from reconciler.adapters.engine.events import EventStream
@@ -19,12 +19,13 @@ from reconciler.adapters.engine.library import docker
 from reconciler.adapters.engine.pipeline import get_all
 from reconciler.adapters.engine.project_events import ProjectEvents
 from reconciler.adapters.engine.pull import pull_with_credentials, pull_with_login_there
+from reconciler.adapters.engine.survey import survey
 from reconciler.adapters.engine.usage import UsageMeter
 from reconciler.model.errors import TargetUnreachable
 from reconciler.model.observed import ContainerFacts
 from reconciler.model.stored import Attachment
 from reconciler.model.trace import Change
-from reconciler.ports import Credentials, Events, Origin, Transport, Usage
+from reconciler.ports import Credentials, Events, Origin, Survey, Transport, Usage
 
 TIMEOUT_SECONDS = 30.0
 """The longest wait for an answer of the engine, besides what it was asked to wait for."""
@@ -66,17 +67,15 @@ class DockerEngine:
             f"{self._transport.name}: the containers of {project} change faster than they can be read"
         )
 
-    def layers(self, container_ids: Sequence[str]) -> Mapping[str, tuple[str, ...]]:
-        """About 2 ms for each container (measured); the engine compares one after the other."""
+    def survey(self, project: str, *, layers: bool, kept: frozenset[str]) -> Survey:
         with self._asking() as client:
-            paths = [f"/containers/{each}/{part}" for each in container_ids for part in ("json", "changes")]
-            answers = get_all(client, paths)
-        name, pairs = self._transport.name, zip(container_ids, answers[::2], answers[1::2], strict=True)
-        return {
-            each: live.layer(inspected.json(name), changed.json(name))
-            for each, inspected, changed in pairs
-            if not (inspected.is_missing or changed.is_missing)
-        }
+            for _ in range(_LISTINGS):
+                found = survey(client, self._transport.name, project, layers=layers, kept=kept)
+                if found is not None:
+                    return found
+        raise TargetUnreachable(
+            f"{self._transport.name}: the containers of {project} change faster than they can be read"
+        )
 
     def origin(self, project: str) -> Origin | None:
         with self._asking() as client:
@@ -229,12 +228,6 @@ class DockerEngine:
                     service = facts.from_inspect(inspected).service
                     found[service] = (*found.get(service, ()), facts.environment(inspected))
         return found
-
-    def unheld(self, project: str, image_ids: frozenset[str]) -> frozenset[str]:
-        if not image_ids:
-            return frozenset()
-        with self._asking() as client:
-            return image_ids - Keepers(client, self._transport.name, project=project, app="").held().keys()
 
     def disk_root(self) -> str:
         with self._asking() as client:

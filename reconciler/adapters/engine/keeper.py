@@ -18,6 +18,12 @@ _MISSING_SOURCE = re.compile(r"(?:bind source path does not exist|invalid mount 
 _CONFLICT = 409
 
 
+def is_sound(inspected: Json) -> bool:
+    """Whether a keeper runs, and will again after a restart of the engine."""
+    state = inspected["State"]
+    return inspected["HostConfig"]["RestartPolicy"]["Name"] == "always" and state["Running"] and not state["Restarting"]
+
+
 class Keepers:
     """The keepers of one Compose project. Raises what the docker library raises, besides what is named."""
 
@@ -32,7 +38,8 @@ class Keepers:
 
         Raises PreflightFailed where an image isn't on the target, TargetUnfit where no keeper of it can run.
         """
-        missing = sorted(set(image_ids) - self.held().keys())
+        held = {str(keeper["ImageID"]) for keeper in self._all() if self._is_sound(keeper)}
+        missing = sorted(set(image_ids) - held)
         if len(missing) < 2:
             for image_id in missing:
                 self._hold(image_id)
@@ -51,10 +58,6 @@ class Keepers:
             else:
                 self._remove(str(keeper["Id"]))
 
-    def held(self) -> dict[str, str]:
-        """Image id → container id of the sound keeper that holds it."""
-        return {str(keeper["ImageID"]): str(keeper["Id"]) for keeper in self._all() if self._is_sound(keeper)}
-
     def _all(self) -> list[Json]:
         found: list[Json] = self._client.containers(all=True, filters={"label": f"{LABEL_KEEPER}={self._project}"})
         return found
@@ -67,7 +70,7 @@ class Keepers:
             details: Json = self._client.inspect_container(str(keeper["Id"]))
         except docker.errors.NotFound:
             return False
-        return details["HostConfig"]["RestartPolicy"]["Name"] == "always" and not details["State"]["Restarting"]
+        return is_sound(details)
 
     def _hold(self, image_id: str) -> None:
         try:

@@ -5,6 +5,7 @@
 - `direct-streamlocal@openssh.com`, see streamlocal.py;
 - the signal that ended a command (`exit-signal`, RFC 4254, 6.10), and sending one (6.9);
 - why the server disconnected;
+- messages about a channel that end with its close, see channel.py;
 - a handshake deadline without a timer thread, which would keep the process alive after a failed login.
 
 The contract suite runs every one of them against a real sshd.
@@ -18,6 +19,7 @@ from collections.abc import Callable
 from typing import Any, ClassVar, cast
 
 from reconciler.adapters.transport._paramiko import common, packet, paramiko
+from reconciler.adapters.transport.channel import Channel, handle_close
 
 ADMINISTRATIVELY_PROHIBITED, CONNECT_FAILED, UNKNOWN_TYPE, RESOURCE_SHORTAGE = 1, 2, 3, 4
 """Why a server refuses a channel (RFC 4254, 5.1)."""
@@ -105,7 +107,7 @@ class Connection(paramiko.Transport):
         event = threading.Event()
         with self.lock:  # as paramiko.Transport.open_channel does it
             number = self._inside._next_channel()
-            channel: Any = paramiko.Channel(number)
+            channel: Any = Channel(number)
             self._inside._channels.put(number, channel)
             self.channel_events[number] = event
             self.channels_seen[number] = True
@@ -154,7 +156,9 @@ class Connection(paramiko.Transport):
         message.add_string(kind)
         message.add_boolean(confirm)
         message.add_string(argument)
-        self.send_user(message)
+        with cast(Channel, channel).order:
+            if not channel.closed:
+                self.send_user(message)
 
     def _parse_channel_open_failure(self, message: paramiko.Message) -> None:
         number, reason, text = message.get_int(), message.get_int(), message.get_text()
@@ -173,6 +177,7 @@ class Connection(paramiko.Transport):
     _channel_handler_table: ClassVar[dict[int, Callable[[Any, Any], None]]] = {
         **_HANDLERS,
         common.MSG_CHANNEL_REQUEST: _channel_request,
+        common.MSG_CHANNEL_CLOSE: cast(Any, handle_close),
     }
 
 

@@ -1,0 +1,51 @@
+"""Everything about one project in two round trips: the lists, and then all details at once."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from urllib.parse import quote
+
+from reconciler.adapters.engine import facts, live
+from reconciler.adapters.engine.keeper import is_sound
+from reconciler.adapters.engine.library import docker
+from reconciler.adapters.engine.pipeline import Answer, get_all
+from reconciler.model.observed import LABEL_KEEPER, ContainerFacts
+from reconciler.ports import Survey
+
+
+def survey(client: docker.APIClient, name: str, project: str, *, layers: bool, kept: frozenset[str]) -> Survey | None:
+    """The containers of `project`, with their layers where asked for, and which of the images `kept` no keeper holds.
+
+    None where a container vanished between the list and its details. Raises what `engine_errors` expects.
+    """
+    listings = [_listing(f"{facts.COMPOSE_PROJECT}={project}")]
+    listings += [_listing(f"{LABEL_KEEPER}={project}")] if kept else []
+    listed, *rest = [answer.json(name) for answer in get_all(client, listings)]
+    keepers = [keeper for keeper in rest[0] if keeper["State"] == "running"] if rest else []
+    parts = ("json", "changes") if layers else ("json",)
+    paths = [f"/containers/{entry['Id']}/{part}" for entry in listed for part in parts]
+    answers = get_all(client, [*paths, *(f"/containers/{keeper['Id']}/json" for keeper in keepers)])
+    own, theirs = answers[: len(paths)], answers[len(paths) :]
+    if any(answer.is_missing for answer in own):
+        return None
+    found = [_facts(name, own[start : start + len(parts)]) for start in range(0, len(own), len(parts))]
+    held = {
+        str(keeper["ImageID"])
+        for keeper, answer in zip(keepers, theirs, strict=True)
+        if not answer.is_missing and is_sound(answer.json(name))
+    }
+    return Survey(tuple(sorted(found, key=lambda container: container.name)), kept - held)
+
+
+def _listing(label: str) -> str:
+    return f"/containers/json?all=1&filters={quote(json.dumps({'label': [label]}))}"
+
+
+def _facts(name: str, answers: list[Answer]) -> ContainerFacts:
+    inspected = answers[0].json(name)
+    container = facts.from_inspect(inspected)
+    if len(answers) == 1 or container.live is None:
+        return container
+    layer = live.layer(inspected, answers[1].json(name))
+    return replace(container, live=container.live.model_copy(update={"layer": layer}))
