@@ -33,8 +33,8 @@ demo: engine setup ## deploy, change, break and revert a real app on this machin
 test: engine setup lint pytest ## everything that has to be green: lint, then all tests
 
 # Most of the time is spent waiting for containers, so more tests at once than there are cores.
-pytest: $(STAMP)
-	$(BIN)/pytest -n 3 --dist worksteal
+pytest: bytecode
+	$(BIN)/pytest -n 4 --dist worksteal
 
 lint: packages $(STAMP) ## ruff, mypy, import contracts, shellcheck; needs no engine
 	$(BIN)/ruff check .

@@ -206,9 +206,9 @@ def changes_from(ctx: TargetContext, leaving: str | None, desired: Desired) -> t
     from reconciler.core.diff import field_changes  # deepdiff takes 0.15 s to import: only where something changes
 
     before = ctx.host.read_release(leaving) if leaving else None
-    return field_changes(
-        json.loads(before.compose) if before else None, json.loads(desired.bundle.compose), ctx.mask.text
-    )
+    if before is not None and before.model is None:
+        return ()  # somebody edited it: what it was can't be told
+    return field_changes(before.model if before else None, desired.bundle.model or {}, ctx.mask.text)
 
 
 def compose_file(model: Mapping[str, Any]) -> bytes:

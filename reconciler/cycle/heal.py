@@ -49,14 +49,15 @@ def heal(
                 run.plan = plan = with_restarts(plan, observed, [f"{ctx.target.deploy_dir}/{path}" for path in moved])
             state, proved = _containers(run, state, manifest, plan)
     except Interrupted:
-        return _given_up(run, state, manifest, "interrupted by a person", verdict="interrupted")
+        return _given_up(run, state, manifest)
     except StartFailed as failure:
         blamed = failure.container.id if failure.container else None
         return _breached(run, state, manifest, str(failure), container=blamed)
     except TargetUnreachable:
         raise
     except ReconcilerError as error:
-        return _given_up(run, state, manifest, f"the pass failed: {error}", verdict="failed")
+        run.verdict = "failed"
+        return _failed(run, state, f"the pass failed: {error} while {manifest.release} was put back; the next goes on")
     if proved is not None:
         run.measurements += proved.measurements
         run.verdict = proved.verdict.kind.value
@@ -112,25 +113,33 @@ def _healed(run: Run, state: TargetState, manifest: Manifest, plan: Plan) -> Pas
     return run.absorbed(state, exit_code=code, result="healed", reason=f"{text} (the episode goes on)")
 
 
-def _given_up(run: Run, state: TargetState, manifest: Manifest, why: str, *, verdict: str) -> PassResult:
-    """The pass ends early, and not for the release's fault: a repair has nothing to undo."""
-    run.verdict = verdict
-    text = f"{why} while {manifest.release} was put back; the next pass goes on"
+def _given_up(run: Run, state: TargetState, manifest: Manifest) -> PassResult:
+    """A person ends the pass: a repair has nothing to undo."""
+    run.verdict = "interrupted"
+    text = f"interrupted by a person while {manifest.release} was put back; the next pass goes on"
     return run.finish(state, exit_code=ExitCode.ERROR, result="failed", reason=text)
 
 
 def _breached(run: Run, state: TargetState, manifest: Manifest, reason: str, *, container: str | None) -> PassResult:
     run.verdict = VerdictKind.NO_GO.value
-    drift = _repaired(run.plan) if run.plan else []
-    goes_on = bool(drift) and not episodes.are_new(state.episodes, drift, repaired=True)
-    state = noted(run, state, drift, repaired=True)
     if state.phase is not None and state.phase.is_measured and run.ctx.deploy.rollback.on_breach:
-        return revert(run, state, manifest, reason=reason, container=container)
+        counted = noted(run, state, _repaired(run.plan), repaired=True)
+        return revert(run, counted, manifest, reason=reason, container=container)
     text = f"{manifest.release} was put back and isn't healthy: {reason}; it is the release to go back to, so it stays"
+    return _failed(run, state, text)
+
+
+def _failed(run: Run, state: TargetState, text: str) -> PassResult:
+    """A repair that failed counts as one: what fails again and again is tried ever more slowly, and told once."""
+    drift = _repaired(run.plan)
+    goes_on = bool(drift) and not episodes.are_new(state.episodes, drift, repaired=True)
     end = run.absorbed if goes_on else run.finish
-    return end(state, exit_code=ExitCode.ERROR, result="failed", reason=text)
+    counted = noted(run, state, drift, repaired=True)
+    return end(counted, exit_code=ExitCode.ERROR, result="failed", reason=text)
 
 
-def _repaired(plan: Plan) -> list[Drift]:
+def _repaired(plan: Plan | None) -> list[Drift]:
+    if plan is None:
+        return []
     left = [drift for drift, _ in plan.left]
     return [drift for drift in plan.drift if drift not in left]

@@ -6,7 +6,6 @@ writes no other, at most once in `housekeeping.every`, and is journaled before t
 
 from __future__ import annotations
 
-import json
 from dataclasses import replace
 
 from reconciler.core import housekeeping as core
@@ -65,11 +64,12 @@ def foreseen(ctx: TargetContext, state: TargetState) -> tuple[str, ...]:
 def narrowed(ctx: TargetContext, serving: str | None) -> tuple[str, ...]:
     """Notes for a plan: what `writable:` of deploy.yaml takes from the release that serves. Changes nothing."""
     bundle = ctx.host.read_release(serving) if serving else None
-    if bundle is None:
-        return ()
+    model = bundle.model if bundle else None
+    if model is None:
+        return ()  # what is edited is drift, and is told as such
     from reconciler.core.narrowing import WHOLE, consequences, cut_off  # only a plan asks for it
 
-    hit = cut_off(json.loads(bundle.compose), ctx.target.deploy_dir, ctx.deploy.writable)
+    hit = cut_off(model, ctx.target.deploy_dir, ctx.deploy.writable)
     if not hit:
         return ()
     written = ctx.host.written([place for place in hit if place != WHOLE])

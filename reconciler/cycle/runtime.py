@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import json
+from collections.abc import Mapping
+from typing import Any
 
 from reconciler.core.env_diff import fingerprints
 from reconciler.core.withhold import filled, recalled
 from reconciler.cycle.context import TargetContext
 from reconciler.cycle.desired import compose_file
 from reconciler.model.errors import PreflightFailed
-from reconciler.model.release import Bundle
 from reconciler.model.stored import Manifest
 
 NOTE = (
@@ -26,22 +26,20 @@ def model_of(ctx: TargetContext, manifest: Manifest) -> bytes | None:
     """
     if not manifest.runtime:
         return None
-    bundle = _bundle(ctx, manifest.release)
+    model = _model(ctx, manifest.release)
     values, other = _values(ctx, manifest)
     if other:
         ctx.say(f"the values that {manifest.release} had for {', '.join(other)} are gone: it gets today's")
-    return compose_file(filled(json.loads(bundle.compose), values))
+    return compose_file(filled(model, values))
 
 
 def remember_values(ctx: TargetContext, manifest: Manifest | None) -> None:
     """Reads the values of what serves off its containers while they are there, so that a revert has them."""
     if manifest is None or not manifest.runtime:
         return
-    bundle = _bundle(ctx, manifest.release)
+    model = _model(ctx, manifest.release)
     key = ctx.host.observe().key or b""
-    found = recalled(
-        json.loads(bundle.compose), ctx.engine.environments(ctx.project), key=key, known=manifest.fingerprints
-    )
+    found = recalled(model, ctx.engine.environments(ctx.project), key=key, known=manifest.fingerprints)
     ctx.mask.know(found)
     ctx.recalled[manifest.release] = found
 
@@ -51,7 +49,7 @@ def not_as_it_was(ctx: TargetContext, manifest: Manifest) -> tuple[str, ...]:
     if not manifest.runtime:
         return ()
     values, other = _values(ctx, manifest)
-    filled(json.loads(_bundle(ctx, manifest.release).compose), values)
+    filled(_model(ctx, manifest.release), values)
     return other
 
 
@@ -64,8 +62,9 @@ def _values(ctx: TargetContext, manifest: Manifest) -> tuple[dict[str, str], tup
     return values, tuple(sorted(set(manifest.fingerprints) - right.keys() - kept.keys()))
 
 
-def _bundle(ctx: TargetContext, release: str) -> Bundle:
+def _model(ctx: TargetContext, release: str) -> Mapping[str, Any]:
     bundle = ctx.host.read_release(release)
-    if bundle is None:
+    model = bundle.model if bundle else None
+    if model is None:
         raise PreflightFailed(f"{ctx.name}: releases/{release} is not whole on the target")
-    return bundle
+    return model

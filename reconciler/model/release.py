@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -53,3 +54,12 @@ class Bundle:
     compose: bytes = field(repr=False)
     env: bytes = field(repr=False)
     files: tuple[ManagedFile, ...] = ()
+
+    @property
+    def model(self) -> Mapping[str, Any] | None:
+        """The Compose model in it; None where somebody edited the file so that it is none any more."""
+        try:
+            found = json.loads(self.compose)
+        except ValueError:
+            return None
+        return found if isinstance(found, Mapping) else None
