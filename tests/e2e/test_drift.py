@@ -202,6 +202,12 @@ HANDS = {
         edit("releases/{current}/.env", lambda data: data.replace(b"API_TOKEN=", b"API_TOKEN=x")),
         files=("releases/{current}/.env",),
     ),
+    "env key": Hand(
+        "env",
+        "EXTRA",
+        edit("releases/{current}/.env", lambda data: data + b"EXTRA=1\n"),
+        files=("releases/{current}/.env",),
+    ),
     "current": Hand("link", "current", repoint("current", "/etc"), files=("current",)),
     "last good": Hand("link", "last_good", repoint("last_good", "releases"), files=("last_good",)),
     "compose.yaml": Hand("link", "compose.yaml", repoint("compose.yaml", "temp/mine.yaml"), files=("compose.yaml",)),
@@ -247,13 +253,11 @@ def everything(job: Job) -> tuple[object, object]:
 
 
 ROUNDS = (
-    ("stopped", "paused", "mode", "current"),
-    ("missing", "limits raised", "foreign", "added"),
-    ("another image", "attached", "added at the top", "last good"),
-    ("other definitions", "limits that stay", "env value", "compose.yaml"),
-    ("layer", "detached", "config changed", "keeper"),
-    ("state", "release changed", "removed"),
-    ("state removed",),
+    ("stopped", "paused", "mode", "current", "state removed"),
+    ("missing", "limits raised", "foreign", "added", "env key"),
+    ("another image", "attached", "added at the top", "last good", "state"),
+    ("other definitions", "limits that stay", "env value", "compose.yaml", "removed"),
+    ("layer", "detached", "config changed", "release changed", "keeper"),
 )
 """What is done at the same time: a pass costs seconds. Nothing of one round touches another thing of it."""
 

@@ -25,9 +25,9 @@ def edit_compose(job: Job, old: str, new: str) -> None:
     job.repo.commit("Another Compose file")
 
 
-def test_only_the_consumer_of_a_changed_key_is_recreated_and_no_tag_moves(any_job: Job) -> None:
+def test_only_the_consumer_of_a_changed_key_is_recreated_and_no_tag_moves(far_job: Job) -> None:
     """deploy.yaml asks for a newer tag, whose image isn't anywhere: it isn't looked for."""
-    job = any_job
+    job = far_job
     job.once()
     job.plant()
     before, release = job.started(), job.link("current")

@@ -19,12 +19,12 @@ PLACES = (Path("/tmp"), Path("/var/tmp"), Path("/dev/shm"))
 
 
 @pytest.fixture
-def runtime(any_job: Job) -> Job:
+def runtime(far_job: Job) -> Job:
     """A job whose values stay with the controller."""
-    any_job.repo.edit({"env.delivery": "runtime"})
-    any_job.repo.set_env(API_TOKEN=f"{mark(any_job)}{secrets.token_hex(8)}$5'\"x")
-    any_job.repo.commit("Values stay here")
-    return any_job
+    far_job.repo.edit({"env.delivery": "runtime"})
+    far_job.repo.set_env(API_TOKEN=f"{mark(far_job)}{secrets.token_hex(8)}$5'\"x")
+    far_job.repo.commit("Values stay here")
+    return far_job
 
 
 def mark(job: Job) -> str:
