@@ -115,6 +115,8 @@ def show(demo: Demo) -> None:
     _expect_version(demo, GOOD)
 
     terminal.scene("Somebody changes the server by hand: it is found and put back")
+    _release(terminal, GOOD)
+    say("The tag goes back to the good one in git, too. Then, at three in the morning:")
     drift_by_hand(demo, terminal)
     terminal.run("reconcile", "audit", expect=2)
     before = _containers()
@@ -137,7 +139,7 @@ def show(demo: Demo) -> None:
 def drift_by_hand(demo: Demo, terminal: Terminal) -> None:
     """What a person does at three in the morning: stops a container, edits a config file, leaves a script behind."""
     (config,) = (demo.deploy_dir / ".reconciler" / "files").glob("*/observer.conf")
-    terminal.run("docker", "stop", "--time", "1", f"{PROJECT}-web-1")
+    terminal.run("docker", "stop", "-t", "1", f"{PROJECT}-web-1")
     say(f"$ echo keep_archives=0 >> {config}")
     config.chmod(0o644)
     with config.open("a") as file:

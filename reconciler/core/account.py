@@ -34,7 +34,7 @@ MOST_MEASUREMENTS = 200
 
 
 def step_line(step: Step) -> str:
-    """One line for one step: what, on what, why."""
+    """One line for one step: what, on what, why. The reason of a repair begins with what it is about."""
     match step:
         case Pull():
             return f"pull {step.reference}: {step.reason}"
@@ -51,17 +51,17 @@ def step_line(step: Step) -> str:
         case Restart():
             return f"restart {step.container}: {step.reason}"
         case Stop():
-            return f"stop {step.container}: {step.reason}"
+            return f"stop {step.reason}"
         case Update():
-            return f"update {step.container}: {step.reason}"
+            return f"update {step.reason}"
         case Connect():
-            return f"connect {step.container} to {step.network}: {step.reason}"
+            return f"connect {step.reason}"
         case Disconnect():
-            return f"disconnect {step.container} from {step.network}: {step.reason}"
+            return f"disconnect {step.reason}"
         case PutBack():
-            return f"put back {step.object}: {step.reason}"
+            return f"put back {step.reason}"
         case Hold():
-            return f"hold {step.image_id.removeprefix('sha256:')[:12]}: {step.reason}"
+            return f"hold {step.reason}"
         case _:
             assert_never(step)
 
