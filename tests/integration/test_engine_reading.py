@@ -6,9 +6,7 @@ import socket
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -16,8 +14,8 @@ from reconciler.adapters.engine.client import DEFAULT_SOCKET
 from reconciler.adapters.engine.engine import DockerEngine
 from reconciler.adapters.transport.local import LocalTransport
 from reconciler.model.errors import TargetTimeout, TargetUnreachable
-from reconciler.ports import Stream
 from tests.integration.lab import Lab
+from tests.world.turns import Counted
 
 pytestmark = pytest.mark.engine
 
@@ -83,34 +81,6 @@ class TestReading:
                 assert {each.id for each in engine.containers(lab.project, details=True)} == made
             finally:
                 engine.close()
-
-
-@dataclass
-class Counted(LocalTransport):
-    """Counts the turns: whatever is sent after something was received waits for the way there and back."""
-
-    turns: int = 0
-    opened: int = field(default=0)
-
-    def __post_init__(self) -> None:
-        super().__init__()
-
-    def connect_unix(self, path: str, *, timeout: float = 10.0) -> Stream:
-        self.opened += 1
-        stream: Any = _CountedStream(super().connect_unix(path, timeout=timeout), self)
-        return stream  # type: ignore[no-any-return]
-
-
-class _CountedStream:
-    def __init__(self, stream: Any, counter: Counted) -> None:
-        self._stream, self._counter = stream, counter
-
-    def sendall(self, data: bytes) -> None:
-        self._counter.turns += 1
-        self._stream.sendall(data)
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._stream, name)
 
 
 @contextmanager
