@@ -5,11 +5,9 @@ from __future__ import annotations
 from dataclasses import replace
 
 from reconciler.core.account import drift_lines, masked
-from reconciler.core.planner import make_plan
-from reconciler.core.treatment import treatment
 from reconciler.cycle.context import TargetContext
 from reconciler.cycle.explain import explain
-from reconciler.cycle.observe import observe
+from reconciler.cycle.observe import observe, plan_by_policy
 from reconciler.cycle.result import PassResult
 from reconciler.cycle.state import refuse_foreign
 from reconciler.model.errors import Blocked, ExitCode
@@ -27,14 +25,8 @@ def audit(ctx: TargetContext) -> PassResult:
     bundle = ctx.host.read_release(state.serving) if state.serving else None
     if bundle is None:
         raise Blocked(f"{ctx.name}: no whole release of {ctx.deploy.app} serves here, so there is nothing to audit")
-    observed, spec = observe(ctx, view, state), ctx.deploy.drift
-    plan = make_plan(
-        bundle.manifest,
-        observed,
-        treatment=treatment(spec, state.episodes, ctx.clock.now()),
-        ignore=spec.ignore,
-        directory=str(ctx.target.deploy_dir),
-    )
+    observed = observe(ctx, view, state)
+    plan = plan_by_policy(ctx, bundle.manifest, observed, state)
     plan = masked(explain(ctx, plan, observed), ctx.mask.text)
     found = len(drift_lines(plan))
     message = f"{found} found that no release made" if found else f"as {bundle.manifest.release} left it"

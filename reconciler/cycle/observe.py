@@ -1,11 +1,14 @@
-"""What is seen on a target besides its files: the containers with their layers, and what holds the way back."""
+"""What is seen on a target besides its files: containers with their layers, keepers; and what differs because of it."""
 
 from __future__ import annotations
 
 from reconciler.core.live import baseline_of
+from reconciler.core.planner import make_plan
+from reconciler.core.treatment import treatment
 from reconciler.cycle.context import TargetContext
 from reconciler.model.drift import DriftPolicy, Vector
 from reconciler.model.observed import HostView, Observed
+from reconciler.model.plan import Plan
 from reconciler.model.stored import Live, Manifest, TargetState
 
 
@@ -16,6 +19,21 @@ def observe(ctx: TargetContext, view: HostView, state: TargetState) -> Observed:
     )
     lost = frozenset(image for image in seen.unheld if ctx.engine.image_id(image) is None)
     return Observed(host=view, containers=seen.containers, unheld=seen.unheld, lost=lost)
+
+
+def plan_by_policy(
+    ctx: TargetContext, manifest: Manifest, observed: Observed, state: TargetState, *, release_known: bool = True
+) -> Plan:
+    """The plan to `manifest`, with drift treated as deploy.yaml's `drift:` and the episodes of `state` have it."""
+    spec = ctx.deploy.drift
+    return make_plan(
+        manifest,
+        observed,
+        release_known=release_known,
+        treatment=treatment(spec, state.episodes, ctx.clock.now()),
+        ignore=spec.ignore,
+        directory=str(ctx.target.deploy_dir),
+    )
 
 
 def with_baseline(ctx: TargetContext, state: TargetState, manifest: Manifest) -> TargetState:

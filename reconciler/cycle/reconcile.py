@@ -8,13 +8,11 @@ from dataclasses import dataclass, replace
 
 from reconciler.core import history
 from reconciler.core.account import left_text, masked
-from reconciler.core.planner import make_plan
-from reconciler.core.treatment import treatment
 from reconciler.cycle.context import TargetContext
 from reconciler.cycle.desired import Desired, changes_from, remember, resolve
 from reconciler.cycle.env_only import of_what_serves
 from reconciler.cycle.housekeeping import foreseen, housekeeping, narrowed
-from reconciler.cycle.observe import observe
+from reconciler.cycle.observe import observe, plan_by_policy
 from reconciler.cycle.result import PassResult
 from reconciler.cycle.runtime import NOTE as RUNTIME_NOTE
 from reconciler.cycle.state import not_ours, recover, refuse_foreign, save_state
@@ -101,15 +99,7 @@ def assess(
     if manifest is None or (quarantined and state.phase is Phase.FAILED):
         return Assessment(state, desired, None, observed, Plan(None, ctx.deploy.tag, ()), quarantined)
     known = desired.is_final and view.key is not None
-    spec = ctx.deploy.drift
-    plan = make_plan(
-        manifest,
-        observed,
-        release_known=known,
-        treatment=treatment(spec, state.episodes, ctx.clock.now()),
-        ignore=spec.ignore,
-        directory=str(ctx.target.deploy_dir),
-    )
+    plan = plan_by_policy(ctx, manifest, observed, state, release_known=known)
     if plan.drift:
         from reconciler.cycle.explain import explain  # a pass with nothing to do counts its milliseconds
 

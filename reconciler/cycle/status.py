@@ -7,11 +7,9 @@ from datetime import datetime
 from enum import StrEnum
 
 from reconciler.core import history
-from reconciler.core.planner import make_plan
-from reconciler.core.treatment import treatment
 from reconciler.cycle.context import TargetContext
 from reconciler.cycle.desired import source_digest
-from reconciler.cycle.observe import observe
+from reconciler.cycle.observe import observe, plan_by_policy
 from reconciler.model.errors import TargetUnreachable
 from reconciler.model.observed import ContainerFacts, Observed
 from reconciler.model.stored import Manifest, Phase, TargetState
@@ -100,14 +98,7 @@ def _sync(ctx: TargetContext, observed: Observed, state: TargetState) -> tuple[S
     if wanted != view.manifest.release:
         asked = wanted or f"a release of {ctx.deploy.tag}"
         return Sync.OUT_OF_SYNC, f"{asked} is asked for" + (", and quarantined" if wanted in state.quarantine else "")
-    spec = ctx.deploy.drift
-    plan = make_plan(
-        view.manifest,
-        observed,
-        treatment=treatment(spec, state.episodes, ctx.clock.now()),
-        ignore=spec.ignore,
-        directory=str(ctx.target.deploy_dir),
-    )
+    plan = plan_by_policy(ctx, view.manifest, observed, state)
     if plan.is_empty and not plan.drift:
         return Sync.IN_SYNC, ""
     return Sync.OUT_OF_SYNC, "; ".join(f"{drift.vector}: {drift.line}" for drift in plan.drift) or "changes pending"
