@@ -70,7 +70,7 @@ def command_lines() -> list[str]:
     found = []
     for entry in Path("/proc").glob("[0-9]*/cmdline"):
         with suppress(OSError):
-            found.append(entry.read_text().replace("\0", " "))
+            found.append(entry.read_bytes().replace(b"\0", b" ").decode(errors="replace"))
     return found
 
 
