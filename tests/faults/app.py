@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import json
 import secrets
+import shutil
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import yaml
+from docker.models.containers import Container
 
 from tests.faults.lab import Lab
 from tests.world.network import free_port
@@ -57,6 +61,7 @@ class App:
     transport: str
     repo: Repo
     round: int = 0
+    tag: str = ""
     sentinels: dict[str, tuple[bytes, int, int, int]] = field(default_factory=dict)
 
     @property
@@ -71,11 +76,24 @@ class App:
 
     def want(self, tag: str, *, retention: int = 5) -> None:
         """A merge: this tag, a new value of an env key, so that it is a release that never was."""
-        self.round += 1
+        self.round, self.tag = self.round + 1, tag
         self.repo.set(tag=tag)
         self.repo.set_env(ROUND=str(self.round))
         self.repo.edit({"retention.releases": retention})
         self.repo.commit(f"Round {self.round}")
+
+    def service(self, name: str) -> Container:
+        """The container of a service. Raises KeyError."""
+        return self.project.containers()[name]
+
+    def served_round(self) -> int:
+        """The ROUND of the container that serves."""
+        return round_of(self.service("web"))
+
+    def state(self) -> dict[str, Any]:
+        """The target's state file. Raises OSError and ValueError."""
+        state: dict[str, Any] = json.loads((self.dir / ".reconciler" / "state.json").read_text())
+        return state
 
     def plant(self) -> None:
         """Files of the user in the writable area and in the volume."""
@@ -96,6 +114,12 @@ class App:
                 hurt.append(f"user data {name} was {'changed' if after else 'removed'}")
         return hurt
 
+    def remove(self) -> None:
+        """Everything of it, on the server and here."""
+        self.project.remove()
+        shutil.rmtree(self.dir.parent, ignore_errors=True)
+        shutil.rmtree(self.repo.path, ignore_errors=True)
+
     def _user_files(self) -> list[Path]:
         mountpoint = self.lab.server.docker(
             "volume", "inspect", "--format", "{{.Mountpoint}}", f"{self.project.name}_keep"
@@ -103,6 +127,11 @@ class App:
         # The server's /var/lib/docker is a directory of this side.
         volume = self.lab.server.root / "docker" / Path(mountpoint).relative_to("/var/lib/docker")
         return [self.dir / "data" / "sentinel", volume / "sentinel"]
+
+
+def round_of(container: Container) -> int:
+    """The ROUND that it was started with."""
+    return int(dict(pair.split("=", 1) for pair in container.attrs["Config"]["Env"])["ROUND"])
 
 
 def new_app(lab: Lab, transport: str) -> App:

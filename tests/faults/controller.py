@@ -13,10 +13,10 @@ Its name (`commit#2 before`) counts what is named alike, so it stays the same wh
 from __future__ import annotations
 
 import argparse
-import io
 import json
 import os
 import re
+import select
 import signal
 import socket
 import sys
@@ -33,6 +33,7 @@ from typing import Any
 from reconciler import wiring
 from reconciler.adapters.controller import SystemClock
 from reconciler.adapters.transport import net
+from reconciler.adapters.transport.streams import SocketLike, end_now
 from reconciler.cli.main import main as reconcile
 from reconciler.model.target import Target
 from reconciler.ports import Completed, RemoteProcess, Stream, Transport
@@ -141,8 +142,7 @@ class Numbered:
         self._points.reach(name, "before")
         stream = self._inner.connect_unix(path, timeout=timeout)
         self._points.reach(name, "after")
-        numbered: Any = _Stream(stream, self._points)
-        return numbered  # type: ignore[no-any-return]
+        return _Stream(stream, self._points)
 
     def connect_tcp(self, host: str, port: int, *, timeout: float = 10.0) -> Stream:
         name = self._points.named("connect tcp")
@@ -172,58 +172,38 @@ class _Process:
         return getattr(self._inner, name)
 
 
-class _Stream:
+class _Stream(SocketLike):
     """A stream to the engine: requests that change something are indices, and so are their answers."""
 
     def __init__(self, inner: Any, points: Points) -> None:
+        super().__init__()
         self._inner, self._points = inner, points
         self._asked = ""
 
-    def sendall(self, data: Any, *flags: int) -> None:
-        if _REQUEST.match(bytes(data[:512])):
-            method, path, *_ = bytes(data).split(None, 2)
-            self._asked = self._points.named(f"{method.decode()} {_route(path.decode())}")
-            self._points.reach(self._asked, "before")
-        self._inner.sendall(data, *flags)
+    def settimeout(self, seconds: float | None, /) -> None:
+        self._inner.settimeout(seconds)
 
-    def send(self, data: Any, *flags: int) -> int:
-        self.sendall(data, *flags)
-        return len(data)
+    def is_quiet(self) -> bool:
+        if isinstance(self._inner, SocketLike):
+            return self._inner.is_quiet()
+        return not select.select([self._inner], [], [], 0)[0]
 
-    def recv(self, size: int, *flags: int) -> bytes:
-        data: bytes = self._inner.recv(size, *flags)
-        self._answered()
-        return data
-
-    def makefile(self, mode: str = "rb", *arguments: Any, **options: Any) -> io.BufferedReader:
-        return io.BufferedReader(_Reader(self._inner.makefile(mode, *arguments, **options), self._answered))
-
-    def _answered(self) -> None:
+    def _receive(self, size: int) -> bytes:
+        data: bytes = self._inner.recv(size)
         if self._asked:
             asked, self._asked = self._asked, ""
             self._points.reach(asked, "after")
+        return data
 
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._inner, name)
+    def _send(self, data: bytes) -> None:
+        if _REQUEST.match(data):
+            method, path, *_ = data.split(None, 2)
+            self._asked = self._points.named(f"{method.decode()} {_route(path.decode())}")
+            self._points.reach(self._asked, "before")
+        self._inner.sendall(data)
 
-
-class _Reader(io.RawIOBase):
-    def __init__(self, inner: Any, answered: Any) -> None:
-        super().__init__()
-        self._inner, self._answered = inner, answered
-
-    def readable(self) -> bool:
-        return True
-
-    def readinto(self, buffer: Any) -> int:
-        count = int(self._inner.readinto1(buffer))
-        self._answered()
-        return count
-
-    def close(self) -> None:
-        if not self.closed:
-            self._inner.close()
-        super().close()
+    def _end(self) -> None:
+        end_now(self._inner)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -262,8 +242,8 @@ def _number(points: Points) -> None:
 def _move_clock(file: Path) -> None:
     real = SystemClock.now
 
-    def now(clock: SystemClock) -> datetime:
-        return real(clock) + timedelta(seconds=int(file.read_text() or 0))
+    def now(self: SystemClock) -> datetime:
+        return real(self) + timedelta(seconds=int(file.read_text() or 0))
 
     SystemClock.now = now  # type: ignore[method-assign]
 

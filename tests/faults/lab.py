@@ -71,6 +71,15 @@ class Lab:
         """Stop its sshd."""
         self._session.close()
 
+    def repair(self) -> None:
+        """After a case that went wrong: a new boot, and nothing left of the old one."""
+        self.free_disk()
+        self.clock.write_text("0")
+        self.server.reboot()
+        self.connect()
+        shutil.rmtree(self.scratch)
+        self.scratch.mkdir()
+
     def fill_disk(self) -> None:
         """Not a byte is left, nor a file of one."""
         with (self.disk / "filler").open("ab", buffering=0) as filler, suppress(OSError):

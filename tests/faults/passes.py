@@ -83,20 +83,25 @@ class Pass:
         with suppress(OSError):
             self.channel.send(b"g")
 
-    def runs(self) -> bool:
-        """Whether it has not ended yet."""
-        return self.process.poll() is None
+    def wait(self, *, seconds: float, quietly: bool = False) -> None:
+        """Until it has ended, or `seconds` are over: then TimeoutError, unless `quietly`."""
+        deadline = time.monotonic() + seconds
+        with suppress(TimeoutError):
+            while self._message(deadline) is not None:
+                pass
+        try:
+            self.process.wait(max(0.0, deadline - time.monotonic()))
+        except subprocess.TimeoutExpired:
+            if not quietly:
+                raise TimeoutError(self._hangs(seconds)) from None
 
     def end(self, *, seconds: float) -> Ended:
         """Its end. Raises TimeoutError after `seconds`; then it is killed."""
-        deadline = time.monotonic() + seconds
         try:
-            while self._message(deadline) is not None:
-                pass
-            self.process.wait(max(0.1, deadline - time.monotonic()))
-        except (TimeoutError, subprocess.TimeoutExpired):
+            self.wait(seconds=seconds)
+        except TimeoutError:
             self.kill()
-            raise TimeoutError(f"it still ran after {seconds:g} s; it had said: {self._said('err')[-1500:]}") from None
+            raise
         finally:
             self.channel.close()
         took = time.monotonic() - self.began
@@ -127,6 +132,9 @@ class Pass:
         else:
             self.indices.append(Index(message["index"], message["name"], message.get("seconds", 0.0)))
         return message
+
+    def _hangs(self, seconds: float) -> str:
+        return f"it still ran after {seconds:g} s; it had said: {self._said('err')[-1500:]}"
 
     def _said(self, stream: str) -> str:
         return self.files.with_suffix(f".{stream}").read_text(errors="replace")

@@ -1,0 +1,151 @@
+"""One case: a scenario, hit at one index by one fault, brought back, gone over by at most two passes, and judged."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from tests.faults.app import App
+from tests.faults.inflict import FAULTS, Pace
+from tests.faults.judge import Made, before, judge, look
+from tests.faults.lab import PASS_SECONDS, Lab
+from tests.faults.passes import Ended, Index
+from tests.faults.scenarios import SCENARIOS, NotReady, Scenario, fresh
+
+LOCK_SECONDS = 45.0
+"""A lock's holder ends 30 s after the last sign of its controller (DESIGN); so long the next pass may be refused."""
+LOCKED = 5
+CASES_ON_ONE_APP = 15
+"""After so many an app's history is long enough to cost more than a new one."""
+
+
+@dataclass(frozen=True)
+class Case:
+    """`delay` is the seconds to the middle of the index's command."""
+
+    scenario: str
+    transport: str
+    fault: str
+    index: str
+    delay: float = 0.0
+
+    @property
+    def key(self) -> str:
+        """What tells it from the others."""
+        return f"{self.scenario}/{self.transport}/{self.fault}/{self.index}"
+
+    @property
+    def again(self) -> str:
+        """The command that runs it again."""
+        return (
+            f"python -m tests.faults --scenario {self.scenario} --transport {self.transport} --fault {self.fault}"
+            f" --index '{self.index}'"
+        )
+
+
+@dataclass
+class Outcome:
+    """What became of a case: `found` is what was wrong. `reached` is false where the pass never came to the index."""
+
+    case: Case
+    found: list[str] = field(default_factory=list)
+    reached: bool = True
+    seconds: float = 0.0
+    story: list[str] = field(default_factory=list)
+
+    def __str__(self) -> str:
+        told = [f"{self.case.key}:", *(f"  ! {each}" for each in self.found), *(f"  - {each}" for each in self.story)]
+        return "\n".join([*told, f"  again: {self.case.again}"])
+
+
+@dataclass
+class Bench:
+    """A lab with the app that the last case left, for the next one to go on with."""
+
+    lab: Lab
+    pace: Pace
+    app: App | None = None
+    uses: int = 0
+
+    def count(self, scenario: Scenario, transport: str) -> tuple[Index, ...]:
+        """The indices of the scenario's pass when nothing happens. Raises NotReady."""
+        app = self._app(transport)
+        scenario.begin(app)
+        ended = self.lab.pass_of(app.repo.path, transport, scenario.arguments).end(seconds=PASS_SECONDS)
+        if ended.code not in {0, 3}:
+            raise NotReady(f"{scenario.name} without a fault: {ended}")
+        if not scenario.repeatable:
+            self.drop()
+        return ended.indices
+
+    def run(self, case: Case) -> Outcome:
+        """The case, judged. Never raises for what the case itself does."""
+        began, outcome = time.monotonic(), Outcome(case)
+        try:
+            _run(self._app(case.transport), case, self.pace, outcome)
+        except (NotReady, TimeoutError, OSError, LookupError, RuntimeError, ValueError, AssertionError) as error:
+            outcome.found.append(f"{type(error).__name__}: {error}")
+        if outcome.found or not SCENARIOS[case.scenario].repeatable:
+            self.drop()
+        if outcome.found:
+            self.lab.repair()
+        outcome.seconds = round(time.monotonic() - began, 1)
+        return outcome
+
+    def drop(self) -> None:
+        """The next case gets a new app."""
+        if self.app is not None:
+            self.app.remove()
+        self.app = None
+
+    def _app(self, transport: str) -> App:
+        if self.app is None or self.app.transport != transport or self.uses >= CASES_ON_ONE_APP:
+            self.drop()
+            self.app, self.uses = fresh(self.lab, transport), 0
+        self.uses += 1
+        return self.app
+
+
+def _run(app: App, case: Case, pace: Pace, outcome: Outcome) -> None:
+    scenario, fault = SCENARIOS[case.scenario], FAULTS[case.fault]
+    heals = not scenario.repeatable
+    goal = scenario.begin(app)
+    was = before(app, started=heals)
+    options = ["--at", case.index, "--delay", str(case.delay)]
+    options += ["--dies"] if fault.kills else []
+    options += ["--dead-peer", str(pace.dead_peer)] if pace.dead_peer else []
+    running = app.lab.pass_of(app.repo.path, case.transport, scenario.arguments, options)
+    try:
+        outcome.reached = running.wait_until_chosen(seconds=PASS_SECONDS)
+        if outcome.reached and not fault.kills:
+            fault.play(app.lab, running, pace)
+    finally:
+        ended = running.end(seconds=PASS_SECONDS)
+    outcome.story.append(f"hit: {ended}")
+    passes = [Made(ended, was.print, look(app, started=heals))]
+    for _ in range(2):
+        passes.append(_plain(app, outcome, ["--once"], passes[-1].after, heals))
+        if _is_settled(passes[-1], goal.codes):
+            break
+    else:
+        passes.append(_plain(app, outcome, ["plan"], passes[-1].after, heals))
+    outcome.found += judge(app, goal, was, passes)
+
+
+def _plain(app: App, outcome: Outcome, arguments: Sequence[str], print_: dict[str, str], heals: bool) -> Made:
+    began = time.monotonic()
+    while True:
+        ended: Ended = app.lab.plain_pass(app.repo.path, app.transport, *arguments)
+        waited = time.monotonic() - began
+        if ended.code != LOCKED or waited > LOCK_SECONDS:
+            break
+        time.sleep(0.5)  # the lock gives no sign of its own to who is refused
+    outcome.story.append(
+        f"then: {ended}" + (f" (locked for {waited - ended.seconds:.0f} s)" if waited > ended.seconds + 0.5 else "")
+    )
+    return Made(ended, print_, look(app, started=heals))
+
+
+def _is_settled(made: Made, codes: tuple[int, ...]) -> bool:
+    return made.pass_.code in codes and not made.pass_.steps and not made.mutated
