@@ -38,7 +38,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         for bench in benches:
             bench.drop()
     for outcome in done.violations:
-        _say(str(outcome))
+        _say(f"VIOLATION {outcome.case.key}: {'; '.join(outcome.found)[:600]}\n  again: {outcome.case.again}")
     _say(done.table())
     _say(done.summary())
     return 1 if done.violations else 0

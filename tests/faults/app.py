@@ -76,6 +76,7 @@ class App:
 
     def want(self, tag: str, *, retention: int = 5) -> None:
         """A merge: this tag, a new value of an env key, so that it is a release that never was."""
+        self.lab.supply()
         self.round, self.tag = self.round + 1, tag
         self.repo.set(tag=tag)
         self.repo.set_env(ROUND=str(self.round))

@@ -83,7 +83,12 @@ class Bench:
         """The case, judged. Never raises for what the case itself does."""
         began, outcome = time.monotonic(), Outcome(case)
         try:
-            _run(self._app(case.transport), case, self.pace, outcome)
+            try:
+                _run(self._app(case.transport), case, self.pace, outcome)
+            except NotReady:
+                self.drop()
+                self.lab.repair()
+                _run(self._app(case.transport), case, self.pace, outcome)
         except (NotReady, TimeoutError, OSError, LookupError, RuntimeError, ValueError, AssertionError) as error:
             outcome.found.append(f"{type(error).__name__}: {error}")
         if outcome.found or not SCENARIOS[case.scenario].repeatable:

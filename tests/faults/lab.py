@@ -71,6 +71,12 @@ class Lab:
         """Stop its sshd."""
         self._session.close()
 
+    def supply(self) -> None:
+        """Every image is there again: a pass that prunes releases prunes the images that only they need."""
+        there = self.server.docker("image", "ls", "--format", "{{.Repository}}:{{.Tag}}").stdout.split()
+        if missing := [name for tag in self.tag if (name := f"{self.repository}:{tag}") not in there]:
+            self.server.load(*missing)
+
     def repair(self) -> None:
         """After a case that went wrong: a new boot, and nothing left of the old one."""
         self.free_disk()
