@@ -70,7 +70,7 @@ class Bench:
 
     def count(self, scenario: Scenario, transport: str) -> tuple[Index, ...]:
         """The indices of the scenario's pass when nothing happens. Raises NotReady."""
-        app = self._app(transport)
+        app = self._app(scenario, transport)
         scenario.begin(app)
         ended = self.lab.pass_of(app.repo.path, transport, scenario.arguments).end(seconds=PASS_SECONDS)
         if ended.code not in {0, 3}:
@@ -81,17 +81,17 @@ class Bench:
 
     def run(self, case: Case) -> Outcome:
         """The case, judged. Never raises for what the case itself does."""
-        began, outcome = time.monotonic(), Outcome(case)
+        began, outcome, scenario = time.monotonic(), Outcome(case), SCENARIOS[case.scenario]
         try:
             try:
-                _run(self._app(case.transport), case, self.pace, outcome)
+                _run(self._app(scenario, case.transport), case, self.pace, outcome)
             except NotReady:
                 self.drop()
                 self.lab.repair()
-                _run(self._app(case.transport), case, self.pace, outcome)
+                _run(self._app(scenario, case.transport), case, self.pace, outcome)
         except (NotReady, TimeoutError, OSError, LookupError, RuntimeError, ValueError, AssertionError) as error:
             outcome.found.append(f"{type(error).__name__}: {error}")
-        if outcome.found or not SCENARIOS[case.scenario].repeatable:
+        if outcome.found or not scenario.repeatable:
             self.drop()
         if outcome.found:
             self.lab.repair()
@@ -104,8 +104,9 @@ class Bench:
             self.app.remove()
         self.app = None
 
-    def _app(self, transport: str) -> App:
-        if self.app is None or self.app.transport != transport or self.uses >= CASES_ON_ONE_APP:
+    def _app(self, scenario: Scenario, transport: str) -> App:
+        goes_on = scenario.repeatable and self.uses < CASES_ON_ONE_APP
+        if self.app is None or self.app.transport != transport or not goes_on:
             self.drop()
             self.app, self.uses = fresh(self.lab, transport), 0
         self.uses += 1
