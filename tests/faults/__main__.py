@@ -22,8 +22,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         asked.done.unlink(missing_ok=True)
     done = campaign.Done(asked.done)
     began = time.monotonic()
-    with campaign.benches(1 if asked.index or asked.list else asked.jobs, pace) as benches:
-        todo = _todo(benches[0], asked)
+    with campaign.benches(1 if asked.index or asked.list or asked.case else asked.jobs, pace) as benches:
+        todo = _named(benches[0], asked) if asked.case else _todo(benches[0], asked)
         if asked.seed is not None:
             todo = campaign.shuffled(todo, asked.seed)
         if asked.index and not todo:
@@ -38,7 +38,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         for bench in benches:
             bench.drop()
     for outcome in done.violations:
-        _say(f"VIOLATION {outcome.case.key}: {'; '.join(outcome.found)[:600]}\n  again: {outcome.case.again}")
+        _say(f"VIOLATION {outcome.case.key}: {'; '.join(outcome.found)[:600]}\n  again: {outcome.again}")
     _say(done.table())
     _say(done.summary())
     return 1 if done.violations else 0
@@ -60,12 +60,25 @@ def _todo(bench: Bench, asked: argparse.Namespace) -> list[Case]:
     return todo
 
 
+def _named(bench: Bench, asked: argparse.Namespace) -> list[Case]:
+    """The cases that were asked for by name, in that order, on one app. Raises ValueError for a name of nothing."""
+    known: dict[str, Case] = {}
+    for key in asked.case:
+        scenario, transport, fault, _ = key.split("/", 3)
+        if key not in known:
+            indices = bench.count(SCENARIOS[scenario], transport)
+            known.update({case.key: case for case in campaign.cases_of(scenario, transport, indices, [fault])})
+    bench.drop()
+    return [known[key] for key in asked.case]
+
+
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m tests.faults", description=__doc__)
     parser.add_argument("--scenario", action="append", choices=SCENARIOS)
     parser.add_argument("--transport", action="append", choices=BOTH)
     parser.add_argument("--fault", action="append", choices=FAULTS)
     parser.add_argument("--index", help="the name or the number of one index")
+    parser.add_argument("--case", action="append", help="one case by its name; several run in this order on one app")
     parser.add_argument("--list", action="store_true", help="only count, and print the indices")
     parser.add_argument("--jobs", type=int, default=2, help="servers side by side (default: 2)")
     parser.add_argument("--done", type=Path, help="keep what is done in this file, and go on from it")

@@ -35,14 +35,6 @@ class Case:
         """What tells it from the others."""
         return f"{self.scenario}/{self.transport}/{self.fault}/{self.index}"
 
-    @property
-    def again(self) -> str:
-        """The command that runs it again."""
-        return (
-            f"python -m tests.faults --scenario {self.scenario} --transport {self.transport} --fault {self.fault}"
-            f" --index '{self.index}'"
-        )
-
 
 @dataclass
 class Outcome:
@@ -53,10 +45,17 @@ class Outcome:
     reached: bool = True
     seconds: float = 0.0
     story: list[str] = field(default_factory=list)
+    on_app: list[str] = field(default_factory=list)
+    """The cases that the same app has seen before, oldest first."""
+
+    @property
+    def again(self) -> str:
+        """The command that runs it again; with those before it, where it went on from them."""
+        return "python -m tests.faults" + "".join(f" --case '{key}'" for key in (*self.on_app, self.case.key))
 
     def __str__(self) -> str:
         told = [f"{self.case.key}:", *(f"  ! {each}" for each in self.found), *(f"  - {each}" for each in self.story)]
-        return "\n".join([*told, f"  again: {self.case.again}"])
+        return "\n".join([*told, f"  again: {self.again}"])
 
 
 @dataclass
@@ -67,6 +66,7 @@ class Bench:
     pace: Pace
     app: App | None = None
     uses: int = 0
+    seen: list[str] = field(default_factory=list)
 
     def count(self, scenario: Scenario, transport: str) -> tuple[Index, ...]:
         """The indices of the scenario's pass when nothing happens. Raises NotReady."""
@@ -84,11 +84,11 @@ class Bench:
         began, outcome, scenario = time.monotonic(), Outcome(case), SCENARIOS[case.scenario]
         try:
             try:
-                _run(self._app(scenario, case.transport), case, self.pace, outcome)
+                self._hit(scenario, case, outcome)
             except NotReady:
                 self.drop()
                 self.lab.repair()
-                _run(self._app(scenario, case.transport), case, self.pace, outcome)
+                self._hit(scenario, case, outcome)
         except (NotReady, TimeoutError, OSError, LookupError, RuntimeError, ValueError, AssertionError) as error:
             outcome.found.append(f"{type(error).__name__}: {error}")
         if outcome.found or not scenario.repeatable:
@@ -104,11 +104,17 @@ class Bench:
             self.app.remove()
         self.app = None
 
+    def _hit(self, scenario: Scenario, case: Case, outcome: Outcome) -> None:
+        app = self._app(scenario, case.transport)
+        outcome.on_app = list(self.seen)
+        self.seen.append(case.key)
+        _run(app, case, self.pace, outcome)
+
     def _app(self, scenario: Scenario, transport: str) -> App:
         goes_on = scenario.repeatable and self.uses < CASES_ON_ONE_APP
         if self.app is None or self.app.transport != transport or not goes_on:
             self.drop()
-            self.app, self.uses = fresh(self.lab, transport), 0
+            self.app, self.uses, self.seen = fresh(self.lab, transport), 0, []
         self.uses += 1
         return self.app
 

@@ -13,13 +13,14 @@ from tests.faults.lab import Lab
 @dataclass(frozen=True)
 class Goal:
     """Where the target has to be in the end: what serves (its tag and its ROUND), what the last pass may answer, the
-    tag of the release that has to be quarantined, and how many releases may be on the disk."""
+    tag of the release that has to be quarantined, how many releases may be on the disk, and the phase."""
 
     tag: str
     round: int
     codes: tuple[int, ...] = (0,)
     quarantined: str | None = None
     most_releases: int = 99
+    phases: tuple[str, ...] = ("stabilizing", "stable", "rolled_back")
 
 
 @dataclass(frozen=True)
@@ -86,6 +87,18 @@ def _prune(app: App) -> Goal:
     return Goal(app.tag, app.round, most_releases=2)
 
 
+def _stable(app: App) -> Goal:
+    """What served before is stable and last good; what serves becomes it in the pass, and the other one is pruned."""
+    app.repo.edit({"stabilization.period": "100ms"})
+    once(app)
+    app.repo.edit({"stabilization.period": "24h"})
+    app.want(_other(app))
+    once(app)
+    app.repo.edit({"stabilization.period": "100ms", "retention.releases": 1})
+    app.repo.commit("Soon stable")
+    return Goal(app.tag, app.round, phases=("stable",))
+
+
 def _serving(app: App) -> str:
     state: dict[str, Any] = app.state()
     return str(state["releases"][state["serving"]]["tag"])
@@ -104,5 +117,6 @@ SCENARIOS = {
         Scenario("revert", _revert),
         Scenario("heal", _heal, repeatable=False),
         Scenario("prune", _prune),
+        Scenario("stable", _stable, repeatable=False),
     )
 }
