@@ -48,13 +48,13 @@ class Made:
 
     @property
     def mutated(self) -> bool:
-        """Whether it changed what runs, or what serves."""
+        """Whether it changed what runs, or what serves. (That a release is last good now, its own record has said.)"""
         return self.before != self.after
 
 
 def look(app: App, *, started: bool) -> dict[str, str]:
     """A print of what runs and what is linked; with `started` also when each container was started."""
-    seen = {name: _link(app, name) for name in ("current", "last_good")}
+    seen = {"current": _link(app, "current")}
     for container in _containers(app):
         since = container.attrs["State"]["StartedAt"] if started else ""
         seen[str(container.name)] = f"{container.id} {since}"

@@ -88,15 +88,16 @@ def _prune(app: App) -> Goal:
 
 
 def _stable(app: App) -> Goal:
-    """What served before is stable and last good; what serves becomes it in the pass, and the other one is pruned."""
+    """The oldest of three releases is last good; the newest becomes it in the pass, and the oldest is pruned."""
     app.repo.edit({"stabilization.period": "100ms"})
     once(app)
     app.repo.edit({"stabilization.period": "24h"})
-    app.want(_other(app))
-    once(app)
+    for _ in range(2):
+        app.want(_other(app))
+        once(app)
     app.repo.edit({"stabilization.period": "100ms", "retention.releases": 1})
     app.repo.commit("Soon stable")
-    return Goal(app.tag, app.round, phases=("stable",))
+    return Goal(app.tag, app.round, most_releases=2, phases=("stable",))
 
 
 def _serving(app: App) -> str:
