@@ -132,7 +132,6 @@ class Desk:
     ) -> tuple[TargetContext, Transport]:
         target = self.deploy.targets[name]
         transport = transport_to(name, target)
-        engine = cast("DockerEngine", Later(lambda: _docker_engine(transport, target.docker_host)))
         host = TargetHost(
             transport,
             Settings(
@@ -144,7 +143,9 @@ class Desk:
                 docker_host=target.docker_host,
                 keeps_values=self.deploy.env.delivery == "file",
             ),
+            connect=lambda: transport_to(name, target),
         )
+        engine = cast("DockerEngine", Later(lambda: _docker_engine(transport, target, host)))
         interrupt = TargetInterrupt(self.interrupt)
         clock = SystemClock(interrupt)
         mask = Mask(self.redactor, self.public, env.public)
@@ -221,7 +222,7 @@ def _warm() -> None:
     importlib.import_module("reconciler.adapters.engine.engine")
 
 
-def _docker_engine(transport: Transport, docker_host: str) -> DockerEngine:
+def _docker_engine(transport: Transport, target: Target, host: TargetHost) -> DockerEngine:
     from reconciler.adapters.engine.engine import DockerEngine
 
-    return DockerEngine(transport, docker_host)
+    return DockerEngine(transport, target.docker_host, host, str(target.deploy_dir))
