@@ -19,6 +19,7 @@ from reconciler.adapters.env.password import registry_login
 from reconciler.adapters.env.place import EnvPlace
 from reconciler.adapters.env.values import render_env
 from reconciler.adapters.git.commit import commit_of
+from reconciler.adapters.host.held_lock import LONGEST_BEAT
 from reconciler.adapters.host.target import Settings, TargetHost
 from reconciler.cycle.context import TargetContext
 from reconciler.later import Later, once
@@ -142,6 +143,7 @@ class Desk:
                 writable=tuple(str(path) for path in self.deploy.writable),
                 docker_host=target.docker_host,
                 keeps_values=self.deploy.env.delivery == "file",
+                heartbeat=min(LONGEST_BEAT, self.deploy.rollback.watchdog / 4),
             ),
             connect=lambda: transport_to(name, target),
         )

@@ -36,6 +36,7 @@ class Rollback(Model):
     )
     watchdog: PositiveDuration = Field(
         90.0,
+        ge=1.0,
         description="The host's own deadline: so long without its controller, and it goes back alone (a duration).",
     )
     on_silence: Literal["revert", "keep"] = Field(

@@ -22,7 +22,7 @@ silence $silence
 boot $(cat /proc/sys/kernel/random/boot_id)
 ends $(($(uptime_seconds) + lasts))
 END
-printf '%s\n' "$(($(uptime_seconds) + seconds))" >"$base/lease.new/until"
+printf '%s\n' "$(($(uptime_seconds) + seconds + 1))" >"$base/lease.new/until"
 [ -p "$base/bell" ] || mkfifo "$base/bell"
 ours "$base"
 durable "$base/lease.new/steps" "$base/lease.new/about" "$base/lease.new/until" "$base/lease.new"

@@ -15,7 +15,7 @@ if [ "$next" = soak ]; then
     sed -e 's/^mode .*/mode soak/' -e "s/^seconds .*/seconds $seconds/" -e "s/^silence .*/silence $silence/" \
         -e "s/^ends .*/ends $(($(uptime_seconds) + lasts))/" "$base/confirmed.$$/about" >"$base/confirmed.$$/about.new"
     mv -f "$base/confirmed.$$/about.new" "$base/confirmed.$$/about"
-    printf '%s\n' "$(($(uptime_seconds) + seconds))" >"$base/confirmed.$$/until"
+    printf '%s\n' "$(($(uptime_seconds) + seconds + 1))" >"$base/confirmed.$$/until"
     ours "$base/confirmed.$$"
     durable "$base/confirmed.$$/about" "$base/confirmed.$$/until"
     mv -T "$base/confirmed.$$" "$base/lease"

@@ -132,7 +132,7 @@ uptime_seconds() {
 renew() {
     seconds=$(sed -n 's/^seconds //p' "$own/watchdog/lease/about" 2>/dev/null) || return 0
     if [ -z "$seconds" ]; then return 0; fi
-    printf '%s\n' "$(($(uptime_seconds) + seconds))" 2>/dev/null >"$own/watchdog/lease/until.new" || return 0
+    printf '%s\n' "$(($(uptime_seconds) + seconds + 1))" 2>/dev/null >"$own/watchdog/lease/until.new" || return 0
     mv -f "$own/watchdog/lease/until.new" "$own/watchdog/lease/until" 2>/dev/null || return 0
 }
 

@@ -44,6 +44,15 @@ ill() {
     done
 }
 
+# Waits until the engine has judged every container by its health check once, for $1 seconds at most.
+settled() {
+    left=$1
+    while [ "$left" -gt 0 ]; do
+        case "$(containers)" in *'(health: starting)'*) sleep 1 ;; *) return 0 ;; esac
+        left=$((left - 1))
+    done
+}
+
 # Whether the service is as another needs it: asked every second, as a shell can't wait for an event.
 wait_for() {
     left=$3
@@ -95,6 +104,7 @@ go_back() {
         flock 8
         docker version >/dev/null 2>&1 || exit 3
         entering=$(field entering "$base/reverting") mode=$(field mode "$base/reverting")
+        if [ "$(field silence "$base/reverting")" = keep ]; then settled 30; fi
         sick=$(ill)
         tell "no sign of life from the pass for $(field seconds "$base/reverting") s; ${sick:-every container is well}"
         if [ -z "$sick" ] && [ "$(field silence "$base/reverting")" = keep ]; then
@@ -105,12 +115,10 @@ go_back() {
             durable "$dir"
             if follow; then
                 result=reverted
-                for second in 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20; do
-                    case "$(containers)" in *'(health: starting)'*) sleep 1 ;; *) break ;; esac
-                done
+                settled 60
                 left=$(ill)
                 if [ -n "$left" ]; then result=revert_failed; fi
-                tell "$back serves after $second looks; ${left:-every container is well}"
+                tell "$back serves; ${left:-every container is well}"
             else
                 result=revert_failed
                 tell "going back failed"

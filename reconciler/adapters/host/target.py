@@ -13,7 +13,7 @@ from datetime import datetime
 from pathlib import PurePosixPath
 
 from reconciler.adapters.host import answers, archive, guard, housekeeping, logins, sealed, state_file
-from reconciler.adapters.host.held_lock import ProcessLock
+from reconciler.adapters.host.held_lock import LONGEST_BEAT, ProcessLock
 from reconciler.model.audit import Action
 from reconciler.model.engine_socket import socket_path
 from reconciler.model.errors import (
@@ -63,6 +63,8 @@ class Settings:
     retained_records: int = 200
     keeps_values: bool = True
     """False where env values may not touch the target's disk (`env.delivery: runtime`)."""
+    heartbeat: float = LONGEST_BEAT
+    """Seconds from one sign of life to the next while the lock is held."""
 
 
 class TargetHost:
@@ -110,7 +112,7 @@ class TargetHost:
                 if name == b"waiting" and patience:
                     waiting(_text(found["waiting"]) or "it has not said who it is")
             self._generation = found["generation"].decode("ascii")
-            return ProcessLock(process), self._view(found)
+            return ProcessLock(process, self._settings.heartbeat), self._view(found)
         except BaseException:
             process.close()
             raise
