@@ -58,7 +58,7 @@ def locked(host: TargetHost) -> HostView:
     """One look under the lock, as every pass begins."""
     while True:
         try:
-            lock, view = host.lock("bench")
+            lock, view = host.lock("bench", "bench")
         except Locked:  # the last one is still on its way out
             time.sleep(0.005)
             continue
@@ -67,7 +67,8 @@ def locked(host: TargetHost) -> HostView:
 
 
 def deployed(directory: Path, transport: Transport, files: int) -> TargetHost:
-    host = TargetHost(transport, Settings("bench", PurePosixPath(str(directory)), "bench", "bench", (), "unix:///none"))
+    settings = Settings("bench", PurePosixPath(str(directory)), "bench", "bench", (), "unix:///none")
+    host = TargetHost(transport, settings, lambda: transport)
     locked(host)
     state = TargetState(app="bench", project="bench")
     for release in RELEASES:

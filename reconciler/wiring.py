@@ -19,6 +19,7 @@ from reconciler.adapters.env.password import registry_login
 from reconciler.adapters.env.place import EnvPlace
 from reconciler.adapters.env.values import render_env
 from reconciler.adapters.git.commit import commit_of
+from reconciler.adapters.host.held_lock import LONGEST_BEAT
 from reconciler.adapters.host.target import Settings, TargetHost
 from reconciler.cycle.context import TargetContext
 from reconciler.later import Later, once
@@ -132,7 +133,6 @@ class Desk:
     ) -> tuple[TargetContext, Transport]:
         target = self.deploy.targets[name]
         transport = transport_to(name, target)
-        engine = cast("DockerEngine", Later(lambda: _docker_engine(transport, target.docker_host)))
         host = TargetHost(
             transport,
             Settings(
@@ -143,8 +143,11 @@ class Desk:
                 writable=tuple(str(path) for path in self.deploy.writable),
                 docker_host=target.docker_host,
                 keeps_values=self.deploy.env.delivery == "file",
+                heartbeat=min(LONGEST_BEAT, self.deploy.rollback.watchdog / 4),
             ),
+            connect=lambda: transport_to(name, target),
         )
+        engine = cast("DockerEngine", Later(lambda: _docker_engine(transport, target, host)))
         interrupt = TargetInterrupt(self.interrupt)
         clock = SystemClock(interrupt)
         mask = Mask(self.redactor, self.public, env.public)
@@ -221,7 +224,7 @@ def _warm() -> None:
     importlib.import_module("reconciler.adapters.engine.engine")
 
 
-def _docker_engine(transport: Transport, docker_host: str) -> DockerEngine:
+def _docker_engine(transport: Transport, target: Target, host: TargetHost) -> DockerEngine:
     from reconciler.adapters.engine.engine import DockerEngine
 
-    return DockerEngine(transport, docker_host)
+    return DockerEngine(transport, target.docker_host, host, str(target.deploy_dir))

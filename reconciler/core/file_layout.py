@@ -13,9 +13,15 @@ LINKS = frozenset({"current", "last_good", "last_good_tag", "compose.yaml", ".en
 TOP = LINKS | {"releases", ".reconciler"}
 """Names of ours at the top of deploy_dir."""
 _WORK = frozenset(
-    {"lock", "holder", "inventory", "records", "evidence", "adopted", "staging", "set_aside", "link.new", "key.new"}
+    {"lock", "holder", "fence", "generation", "acting", "journal", "watchdog", "inventory"}
+    | {"records", "evidence", "adopted", "staging", "set_aside"}
 )
 """Names in `.reconciler` that come and go with passes."""
+_HALVES = frozenset(
+    f"{name}.new"
+    for name in ("holder", "generation", "journal", "inventory", "link", "key", "state.json", "state.backup.json")
+)
+"""What a crash may leave of one that was to replace another."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +62,7 @@ def rule(path: str, writable: Sequence[str]) -> Wanted | Rule:
     if path in LINKS or path == "":
         return Rule.OURS
     within = path.removeprefix(".reconciler/")
-    if within != path and (within in _WORK or within.endswith(".json.new") or within == "inventory.new"):
+    if within != path and (within in _WORK or within in _HALVES):
         return Rule.OURS
     return Rule.FOREIGN
 

@@ -19,6 +19,7 @@ from reconciler.core.render import image_references, self_contained
 from reconciler.cycle import compose_policy
 from reconciler.cycle.context import TargetContext
 from reconciler.cycle.desired import bundled
+from reconciler.cycle.lock import held
 from reconciler.cycle.result import PassResult
 from reconciler.cycle.run import begin
 from reconciler.cycle.state import refuse_foreign
@@ -42,15 +43,12 @@ def adopt(ctx: TargetContext) -> PassResult:
     """
     if ctx.host.observe().state is None:
         _definitions(ctx, _containers(ctx))  # refused before anything is made in a directory of somebody else
-    lock, view = ctx.host.lock(ctx.who, takeover=True)
-    try:
+    with held(ctx, "adoption", takeover=True) as view:
         if view.state is not None:
             refuse_foreign(ctx, view)
             if view.state.serving:
                 return _already(ctx, view.state)
         return _adopt(ctx, view)
-    finally:
-        lock.release()
 
 
 def _adopt(ctx: TargetContext, view: HostView) -> PassResult:

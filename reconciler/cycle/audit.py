@@ -9,7 +9,7 @@ from reconciler.cycle.context import TargetContext
 from reconciler.cycle.explain import explain
 from reconciler.cycle.observe import observe, plan_by_policy
 from reconciler.cycle.result import PassResult
-from reconciler.cycle.state import refuse_foreign
+from reconciler.cycle.state import known, refuse_foreign
 from reconciler.model.errors import Blocked, ExitCode
 
 
@@ -21,7 +21,7 @@ def audit(ctx: TargetContext) -> PassResult:
     view = ctx.host.observe()
     ctx.mask.learn(*view.env_files)
     refuse_foreign(ctx, view)
-    state = view.state or ctx.fresh_state()
+    state = known(ctx, view)
     bundle = ctx.host.read_release(state.serving) if state.serving else None
     if bundle is None:
         raise Blocked(f"{ctx.name}: no whole release of {ctx.deploy.app} serves here, so there is nothing to audit")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from reconciler.core import history
 from reconciler.cycle.context import TargetContext
+from reconciler.cycle.lock import held
 from reconciler.cycle.result import PassResult
 from reconciler.cycle.revert import enter, proof
 from reconciler.cycle.run import Run, begin
@@ -22,9 +23,7 @@ def rollback(ctx: TargetContext, *, to: str | None) -> PassResult:
     The release that is left is quarantined, so that the next pass doesn't bring it back. Raises UsageError for a `to`
     that isn't on the target, Blocked where nothing serves or nothing is there to go back to.
     """
-    lock, view = ctx.host.lock(ctx.who)
-    try:
-        ctx.mask.learn(*view.env_files)
+    with held(ctx, "rollback by hand") as view:
         state, leaving = _serving(ctx, view)
         back = _choose(ctx, view, state, leaving, to)
         ensure_way_back(ctx, view, state.model_copy(update={"serving": back}), leaving.release)
@@ -55,14 +54,11 @@ def rollback(ctx: TargetContext, *, to: str | None) -> PassResult:
         )
         text = f"{leaving.release} was left by hand and is quarantined; {back} serves {proof(verification)}"
         return run.finish(tidy(ctx, state, kept), exit_code=ExitCode.OK, result="rolled_back", reason=text)
-    finally:
-        lock.release()
 
 
 def forget(ctx: TargetContext, release: str) -> PassResult:
     """Gives a broken way back up: quarantines it, so that nothing depends on it any more."""
-    lock, view = ctx.host.lock(ctx.who)
-    try:
+    with held(ctx, f"giving up {release}") as view:
         state = recover(ctx, view)
         if release not in state.releases or release == state.serving:
             raise UsageError(f"{ctx.name}: {release} isn't a release that could be forgotten here")
@@ -71,43 +67,33 @@ def forget(ctx: TargetContext, release: str) -> PassResult:
         )
         state = state.model_copy(update={"quarantine": {**state.quarantine, release: entry}})
         return _saved(ctx, state, f"{release} is no way back any more")
-    finally:
-        lock.release()
 
 
 def retry(ctx: TargetContext) -> PassResult:
     """Lifts every quarantine of this app on the target; the next pass tries what the desired state asks for."""
-    lock, view = ctx.host.lock(ctx.who)
-    try:
+    with held(ctx, "retry") as view:
         state = recover(ctx, view)
         lifted = ", ".join(sorted(state.quarantine)) or "nothing was quarantined"
         if state.quarantine:
             state = history.retried(state, release=None)
         return _saved(ctx, state, f"lifted: {lifted}")
-    finally:
-        lock.release()
 
 
 def suspend(ctx: TargetContext, message: str) -> PassResult:
     """Freezes the target until `resume`, whoever runs a pass."""
-    lock, view = ctx.host.lock(ctx.who)
-    try:
+    with held(ctx, "suspend") as view:
         state = recover(ctx, view)
+        ctx.host.disarm()  # a person has the target in hand now
         frozen = Suspension(at=ctx.clock.now(), by=ctx.who, message=ctx.mask.text(message))
         return _saved(ctx, state.model_copy(update={"suspended": frozen}), f"suspended: {message}")
-    finally:
-        lock.release()
 
 
 def resume(ctx: TargetContext) -> PassResult:
     """Ends a suspension."""
-    lock, view = ctx.host.lock(ctx.who)
-    try:
+    with held(ctx, "resume") as view:
         state = recover(ctx, view)
         text = "resumed" if state.suspended else "it wasn't suspended"
         return _saved(ctx, state.model_copy(update={"suspended": None}), text)
-    finally:
-        lock.release()
 
 
 def _serving(ctx: TargetContext, view: HostView) -> tuple[TargetState, Manifest]:

@@ -14,6 +14,7 @@ from reconciler.model.env import EnvValues
 from reconciler.model.sources import SourceTree
 from reconciler.model.stored import ServiceFacts, TargetState
 from reconciler.model.target import Target
+from reconciler.model.watchdog import Mode
 from reconciler.ports import Clock, Credentials, Engine, Gate, Host
 
 if TYPE_CHECKING:
@@ -64,6 +65,14 @@ class Interruption(Protocol):
         """The pass goes back, which is what was asked for: from here on it isn't interrupted, and may wait again."""
 
 
+@dataclass(slots=True)
+class Guard:
+    """The lease that lies on the target during a pass (`cycle.guard`)."""
+
+    lease: str | None = None
+    mode: Mode | None = None
+
+
 @dataclass(frozen=True, slots=True)
 class TargetContext:
     """One target, and the means to reach it. `gates` makes the gates for a release's services since a moment by
@@ -87,8 +96,11 @@ class TargetContext:
     say: Callable[[str], None]
     interrupted: Interruption
     who: str
+    patience: float = 0.0
+    """Seconds to wait for another pass that has the target."""
     linked: dict[str, str | None] = field(default_factory=dict)
     """What `last_good` names since this pass began (`cycle.state`)."""
+    guard: Guard = field(default_factory=Guard)
     recalled: dict[str, Mapping[str, str]] = field(default_factory=dict, repr=False)
     """Release → values that were read off its containers before they were replaced (`cycle.runtime`)."""
 

@@ -6,6 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
 
 from reconciler.core import history
+from reconciler.cycle import guard
 from reconciler.cycle.apply import apply
 from reconciler.cycle.context import Interrupted, TargetContext
 from reconciler.cycle.desired import Desired, changes_from, remember
@@ -61,6 +62,8 @@ def deploy(
     if plan.switches or state.serving != manifest.release:
         since = ctx.clock.now()
         state = history.switched(state, entering=manifest.release, tag=manifest.tag, now=since)
+    back = history.way_back(state, leaving=manifest.release, before=state.previous)
+    guard.arm(ctx, run.id, state, manifest, back)
     try:
         state, verification = _switched_and_verified(run, state, manifest, plan, since)
     except Interrupted:
@@ -132,12 +135,16 @@ def _concluded(run: Run, state: TargetState, manifest: Manifest, verdict: Verdic
             run, state, manifest, verdict.reason, container=verdict.decisive.container if verdict.decisive else None
         )
     if verdict.kind is VerdictKind.HOLD:
-        state = history.concluded(state, history.Outcome.HELD, release=release, now=ctx.clock.now())
+        held = history.concluded(state, history.Outcome.HELD, release=release, now=ctx.clock.now())
+        if cut_off := guard.confirm(ctx, held):
+            return _breached(run, state, manifest, cut_off)
         reason = f"{release} is held: {verdict.reason}; it serves, and last good stays where it was"
-        return run.finish(tidy(ctx, state, manifest), exit_code=ExitCode.HELD, result="held", reason=reason)
-    state = history.concluded(state, history.Outcome.VERIFIED, release=release, now=ctx.clock.now())
+        return run.finish(tidy(ctx, held, manifest), exit_code=ExitCode.HELD, result="held", reason=reason)
+    verified = history.concluded(state, history.Outcome.VERIFIED, release=release, now=ctx.clock.now())
+    if cut_off := guard.confirm(ctx, verified):
+        return _breached(run, state, manifest, cut_off)
     reason = f"{release} is live and verified"
-    return run.finish(tidy(ctx, state, manifest), exit_code=ExitCode.OK, result="deployed", reason=reason)
+    return run.finish(tidy(ctx, verified, manifest), exit_code=ExitCode.OK, result="deployed", reason=reason)
 
 
 def _given_up(run: Run, state: TargetState, manifest: Manifest, *, verdict: str, why: str) -> PassResult:

@@ -8,14 +8,16 @@ from dataclasses import dataclass, replace
 
 from reconciler.core import history
 from reconciler.core.account import left_text, masked
+from reconciler.cycle import guard
 from reconciler.cycle.context import TargetContext
 from reconciler.cycle.desired import Desired, changes_from, remember, resolve
 from reconciler.cycle.env_only import of_what_serves
 from reconciler.cycle.housekeeping import foreseen, housekeeping, narrowed
+from reconciler.cycle.lock import held
 from reconciler.cycle.observe import observe, plan_by_policy
 from reconciler.cycle.result import PassResult
 from reconciler.cycle.runtime import NOTE as RUNTIME_NOTE
-from reconciler.cycle.state import not_ours, recover, refuse_foreign, save_state
+from reconciler.cycle.state import known, not_ours, recover, refuse_foreign, save_state
 from reconciler.model.errors import ExitCode, NotOurs, PreflightFailed
 from reconciler.model.observed import HostView, Observed
 from reconciler.model.plan import Plan
@@ -40,19 +42,15 @@ class Assessment:
 
 def reconcile(ctx: TargetContext, *, env_only: bool = False) -> PassResult:
     """One mutating pass. Raises an error of `reconciler.model.errors` where it can't act: then nothing was touched."""
-    lock, view = ctx.host.lock(ctx.who)
-    try:
-        ctx.mask.learn(*view.env_files)
+    with held(ctx, "new env values" if env_only else f"tag {ctx.deploy.tag}") as view:
         return _reconcile(ctx, view, env_only=env_only)
-    finally:
-        lock.release()
 
 
 def preview(ctx: TargetContext, *, env_only: bool = False) -> PassResult:
     """What `reconcile` would do, and why. Changes nothing, takes no lock, pulls no image."""
     view = ctx.host.observe()
     ctx.mask.learn(*view.env_files)
-    state = view.state or ctx.fresh_state()
+    state = known(ctx, view)
     images = None
     if env_only:
         ctx, images = of_what_serves(ctx, _serving(ctx, view, state))
@@ -63,6 +61,8 @@ def preview(ctx: TargetContext, *, env_only: bool = False) -> PassResult:
         raise PreflightFailed("; ".join((str(error), *told))) from None
     if not seen.quarantined and not state.suspended:
         told += foreseen(ctx, state)
+        if seen.plan.switches:
+            told += guard.notes(ctx, state, seen.desired.release)
     seen = replace(seen, plan=replace(seen.plan, notes=(*seen.plan.notes, *told)))
     if seen.quarantined:
         return _blocked(ctx, seen, _quarantine_reason(seen.state, seen.desired.release))

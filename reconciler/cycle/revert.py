@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from reconciler.core import history
 from reconciler.core.planner import make_plan
+from reconciler.cycle import guard
 from reconciler.cycle.apply import apply
 from reconciler.cycle.put_back import make_whole
 from reconciler.cycle.result import PassResult
@@ -16,6 +17,7 @@ from reconciler.model.measure import VerdictKind
 from reconciler.model.observed import ContainerFacts, Observed
 from reconciler.model.record import RecordKind
 from reconciler.model.stored import Manifest, Phase, TargetState
+from reconciler.model.watchdog import Mode
 
 
 def revert(
@@ -87,6 +89,8 @@ def enter(
     state = state.model_copy(
         update={"phase": Phase.REVERTING, "since": now, "open": run.opened(back), "stabilization": None}
     )
+    if ctx.guard.mode is not Mode.SWITCH:
+        guard.arm(ctx, run.id, state, leaving, back)
     events = ctx.engine.events(ctx.project)
     try:
         view = ctx.host.observe(files=False)

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from reconciler.core.account import drift_lines, masked, plan_lines, recorded
+from reconciler.cycle import guard
 from reconciler.cycle.context import TargetContext
 from reconciler.cycle.result import PassResult
 from reconciler.cycle.state import save_state
@@ -60,6 +61,7 @@ class Run:
             plan=tuple(self.ctx.mask.text(line) for line in plan_lines(self.plan)) if self.plan else (),
             commit=self.ctx.commit(),
             tag=self.tag,
+            generation=self.ctx.host.generation or "",
         )
 
     def finish(self, state: TargetState, *, exit_code: ExitCode, result: str, reason: str) -> PassResult:
@@ -104,6 +106,7 @@ class Run:
         self, state: TargetState, *, exit_code: ExitCode, result: str, reason: str, record: str | None
     ) -> PassResult:
         state, mask = state.model_copy(update={"open": None}), self.ctx.mask.text
+        guard.stand_down(self.ctx, state)
         save_state(self.ctx, state)
         return PassResult(
             target=self.ctx.name,

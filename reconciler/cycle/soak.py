@@ -6,6 +6,7 @@ from typing import assert_never
 
 from reconciler.core import history
 from reconciler.core.stabilize import Blind, Breached, GoingOn, Stable, absorb
+from reconciler.cycle import guard
 from reconciler.cycle.context import TargetContext
 from reconciler.cycle.result import PassResult
 from reconciler.cycle.revert import revert
@@ -46,6 +47,7 @@ def soak(ctx: TargetContext, state: TargetState, manifest: Manifest, observed: O
         case Stable():
             state = history.concluded(state, history.Outcome.STABILIZED, release=manifest.release, now=ctx.clock.now())
             state = tidy(ctx, state, manifest)
+            guard.stand_down(ctx, state)
             save_state(ctx, state)
             text = f"{manifest.release} is stable now, and last good"
             return _result(ctx, state, manifest, ExitCode.OK, "in_sync", text, taken)

@@ -11,8 +11,11 @@ from reconciler.cycle.context import TargetContext
 from reconciler.model.errors import ExitCode, NotOurs, PreflightFailed
 from reconciler.model.observed import HostView
 from reconciler.model.stored import OpenPass, TargetState
+from reconciler.model.watchdog import Alone, Ended
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from reconciler.model.record import RunRecord
 
 
@@ -46,31 +49,73 @@ def refuse_foreign(ctx: TargetContext, view: HostView) -> None:
 
 
 def recover(ctx: TargetContext, view: HostView) -> TargetState:
-    """Writes the record that a dead pass could not, and closes its journal entry. The lock is ours, so it is dead.
+    """Writes the records that a dead pass could not, and of what the target did alone; closes the journal's entry.
+
+    The lock is ours, so that pass is dead.
 
     What it left half-done needs no undoing here: the pass that goes on from this state is level-triggered.
     Raises NotOurs.
     """
     refuse_foreign(ctx, view)
+    if view.lease is not None:
+        ctx.guard.lease, ctx.guard.mode = view.lease.id, view.lease.mode
     found = view.state or ctx.fresh_state()
     state = _with_seals(ctx, view, found)
-    if state.open is None:
+    if state.open is None and view.alone is None:
         ctx.linked["last_good"] = history.last_good(found)
         if state is not found or view.copies.stale:
             save_state(ctx, state)
         return state
-    dead = state.open
-    ctx.say(f"an earlier pass ({dead.run}, {dead.by}) was interrupted; going on from what it left")
-    kept = ctx.host.read_record(dead.run)
-    if kept is None:
-        record = _account(ctx, state, dead)
-        _, text = ctx.records.save(record)
-        ctx.host.save_record(dead.run, text)
-    else:
+    if state.open is not None:
+        dead = state.open
+        ctx.say(f"an earlier pass ({dead.run}, {dead.by}) was interrupted; going on from what it left")
+        mine = tuple(line for line in view.journal if line.partition(" ")[0] == dead.generation)
+        _recorded(ctx, dead.run, lambda: _account(ctx, state, dead, mine))
+    if view.alone is not None:
+        from reconciler.core.watchdog import absorbed
+
+        alone, before = view.alone, state
+        ctx.say(alone_text(alone))
+        state = absorbed(state, alone)
+        _recorded(ctx, alone.lease, lambda: _account_alone(ctx, before, state, alone))
+    state = state.model_copy(update={"open": None})
+    save_state(ctx, state)
+    if view.alone is not None:
+        ctx.host.acknowledge()
+    return state
+
+
+def known(ctx: TargetContext, view: HostView) -> TargetState:
+    """The state for whoever only looks: with what the target did alone since the last pass. Changes nothing."""
+    state = view.state or ctx.fresh_state()
+    if view.alone is None or view.state is None:
+        return state
+    from reconciler.core.watchdog import absorbed
+
+    return absorbed(state, view.alone)
+
+
+def alone_text(alone: Alone) -> str:
+    """What the target did without us, in one sentence."""
+    why = f"the pass {alone.run} gave no sign of life; {alone.sick or 'every container was well'}"
+    return {
+        Ended.REVERTED: f"the target went back from {alone.entering} to {alone.back} by itself: {why}",
+        Ended.REVERT_FAILED: f"the target went back from {alone.entering} to {alone.back} by itself, and that isn't"
+        f" well: {why}",
+        Ended.KEPT: f"the target kept {alone.entering} by itself: {why}",
+        Ended.ABANDONED: f"the target began to go back from {alone.entering} to {alone.back} by itself and was"
+        f" interrupted: {why}",
+    }[alone.result]
+
+
+def _recorded(ctx: TargetContext, run: str, make: Callable[[], RunRecord]) -> None:
+    """A record on both sides for what had nobody to write it; one that is on the target already is only collected."""
+    kept = ctx.host.read_record(run)
+    if kept is not None:
         ctx.records.collect(kept)
-    closed = state.model_copy(update={"open": None})
-    save_state(ctx, closed)
-    return closed
+        return
+    _, text = ctx.records.save(make())
+    ctx.host.save_record(run, text)
 
 
 def _with_seals(ctx: TargetContext, view: HostView, state: TargetState) -> TargetState:
@@ -82,7 +127,7 @@ def _with_seals(ctx: TargetContext, view: HostView, state: TargetState) -> Targe
     return state.model_copy(update={"seals": {**state.seals, **sealed}}) if sealed else state
 
 
-def _account(ctx: TargetContext, state: TargetState, dead: OpenPass) -> RunRecord:
+def _account(ctx: TargetContext, state: TargetState, dead: OpenPass, journal: tuple[str, ...]) -> RunRecord:
     from reconciler.model.record import RecordKind, RunRecord  # a pass with nothing to do writes no record
 
     return RunRecord(
@@ -104,4 +149,33 @@ def _account(ctx: TargetContext, state: TargetState, dead: OpenPass) -> RunRecor
         reason="The pass ended without a word; the next one found its journal and went on from there.",
         quarantined=next((name for name, entry in state.quarantine.items() if entry.run == dead.run), None),
         exit_code=int(ExitCode.ERROR),
+        journal=tuple(ctx.mask.text(line) for line in journal),
+    )
+
+
+def _account_alone(ctx: TargetContext, before: TargetState, after: TargetState, alone: Alone) -> RunRecord:
+    from reconciler.model.record import RecordKind, RunRecord
+
+    is_blamed = alone.entering in after.quarantine and alone.entering not in before.quarantine
+    code = {Ended.KEPT: ExitCode.OK, Ended.REVERTED: ExitCode.REVERTED}.get(alone.result, ExitCode.REVERT_FAILED)
+    past = before.releases.get(alone.entering)
+    return RunRecord(
+        run=alone.lease,
+        kind=RecordKind.WATCHDOG,
+        app=ctx.deploy.app,
+        target=ctx.name,
+        project=ctx.project,
+        controller=f"{ctx.name} itself",
+        started_at=alone.at,
+        finished_at=alone.at,
+        tag=past.tag if past else "",
+        release=alone.entering,
+        from_release=alone.entering,
+        to_release=after.serving,
+        parent=alone.run or None,
+        verdict="no_go" if alone.sick else "interrupted",
+        reason=ctx.mask.text(alone_text(alone)),
+        quarantined=alone.entering if is_blamed else None,
+        exit_code=int(code),
+        journal=tuple(ctx.mask.text(line) for line in alone.told),
     )

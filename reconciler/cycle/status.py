@@ -10,6 +10,7 @@ from reconciler.core import history
 from reconciler.cycle.context import TargetContext
 from reconciler.cycle.desired import source_digest
 from reconciler.cycle.observe import observe, plan_by_policy
+from reconciler.cycle.state import known
 from reconciler.model.errors import TargetUnreachable
 from reconciler.model.observed import ContainerFacts, Observed
 from reconciler.model.stored import Manifest, Phase, TargetState
@@ -54,7 +55,7 @@ def status(ctx: TargetContext) -> Status:
     try:
         view = ctx.host.observe()
         ctx.mask.learn(*view.env_files)
-        state = view.state or ctx.fresh_state()
+        state = known(ctx, view)
         observed = observe(ctx, view, state)
     except TargetUnreachable as error:
         return Status(

@@ -96,6 +96,15 @@ class TargetTimeout(TargetUnreachable):
     """The target was reached and didn't answer in time: unknown, too."""
 
 
+class TakenOver(TargetUnreachable):
+    """Another pass, or the target's own watchdog, has taken the target over: from here nothing more can be changed.
+
+    What runs there is known to whoever has it now, and no longer to us.
+    """
+
+    exit_code = ExitCode.LOCKED
+
+
 class CommandFailed(ReconcilerError):
     """A command on the target ended with another exit status than expected. `status` is its exit status."""
 

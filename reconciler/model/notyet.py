@@ -36,7 +36,6 @@ NOT_YET = (
     NotYet("gates.metrics", bool, "leave it out"),
     NotYet("gates.scenarios", bool, "leave it out"),
     NotYet("rollback.write_back", _equal(True), "leave it out or set it to `false`"),
-    NotYet("rollback.watchdog", _other_than("90s"), "leave it out or set it to `90s`"),
     NotYet("records.push", _equal(True), "leave it out or set it to `false`"),
     NotYet("rollout.canary", bool, "leave it out"),
     NotYet("rollout.max_parallel", _other_than(5), "leave it out or set it to `5`"),

@@ -8,6 +8,7 @@ from datetime import datetime
 
 from reconciler.model.audit import FileAudit, StateCopies
 from reconciler.model.stored import Live, Manifest, TargetState
+from reconciler.model.watchdog import Alone, Armed
 
 LABEL_APP = "io.reconciler.app"
 """On every container of ours: the app it belongs to."""
@@ -15,6 +16,8 @@ LABEL_DIGEST = "io.reconciler.digest"
 """On every service container of ours: the keyed digest of the definition that it was made from."""
 LABEL_KEEPER = "io.reconciler.keeper"
 """On keepers: the Compose project whose way back they hold."""
+LABEL_WATCHDOG = "io.reconciler.watchdog"
+"""On keepers: the version of the watchdog that they were made for, and whether they run it (`on` or `off`)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +79,11 @@ class HostView:
     sealed: tuple[str, ...] = ()
     audit: FileAudit | None = None
     env_files: tuple[bytes, ...] = field(default=(), repr=False)
+    journal: tuple[str, ...] = ()
+    """What the scripts of the last passes have begun and done: generation, second, begin or end, script, what."""
+    lease: Armed | None = None
+    alone: Alone | None = None
+    """What the target did by itself since the last pass."""
 
 
 @dataclass(frozen=True, slots=True)

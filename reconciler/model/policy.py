@@ -19,6 +19,10 @@ class Stabilization(Model):
     interval: PositiveDuration = Field(
         60.0, description="Time from one round of measurements to the next (a duration)."
     )
+    on_silence: Literal["keep", "revert"] = Field(
+        "keep",
+        description="What the target does alone when nobody measures the release any more and its containers are well.",
+    )
     breach_limit: int = Field(2, ge=0, description="How many breaches of a gate are endured; one more reverts.")
 
 
@@ -32,7 +36,12 @@ class Rollback(Model):
     )
     watchdog: PositiveDuration = Field(
         90.0,
+        ge=1.0,
         description="The host's own deadline: so long without its controller, and it goes back alone (a duration).",
+    )
+    on_silence: Literal["revert", "keep"] = Field(
+        "revert",
+        description="What the target does then: `keep` stays with a release whose containers are well.",
     )
 
 

@@ -17,6 +17,7 @@ class RecordKind(StrEnum):
     HEAL = "heal"
     ADOPT = "adopt"
     SWEEP = "sweep"
+    WATCHDOG = "watchdog"
 
 
 class RecordedMeasurement(Stored):
@@ -63,6 +64,7 @@ class RunRecord(Stored):
     exit_code: int = Field(description="The exit code of the pass.")
     drift: tuple[str, ...] = Field((), description="What differed though no commit asked for it, and was it put back.")
     closed_at: datetime | None = Field(None, description="For an episode of drift: when it was over, UTC.")
+    journal: tuple[str, ...] = Field((), description="What the target noted of a pass that couldn't tell it itself.")
     repairs: int = Field(0, description="For an episode of drift that is over: how many repairs it took.")
 
     @property

@@ -228,6 +228,8 @@ class OpenPass(Stored):
     plan: tuple[str, ...] = ()
     commit: str | None = None
     tag: str = ""
+    generation: str = ""
+    """The fencing generation that it had: its lines in the target's journal begin with it."""
 
 
 class TargetState(Stored):

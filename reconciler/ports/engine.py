@@ -63,7 +63,10 @@ class Events(Protocol):
 
 
 class Engine(Protocol):
-    """The target's Docker Engine. Reading raises TargetUnreachable where the answer is unknown, never an empty list."""
+    """The target's Docker Engine. Reading raises TargetUnreachable where the answer is unknown, never an empty list.
+
+    What changes something needs the lock, and raises TakenOver once another has taken the target over.
+    """
 
     def containers(self, project: str, *, details: bool) -> tuple[ContainerFacts, ...]:
         """Every container with the project's label, stopped ones too; `details` adds what only an inspection tells."""
@@ -129,6 +132,9 @@ class Engine(Protocol):
 
     def keep(self, project: str, app: str, image_ids: frozenset[str]) -> None:
         """Makes sure of one running keeper for each image, and of none for any other image of this project."""
+
+    def guards(self, project: str) -> bool:
+        """Whether a keeper of the project runs the watchdog (`remote/watch.sh`)."""
 
     def add_keepers(self, project: str, app: str, image_ids: frozenset[str]) -> None:
         """Makes sure of one running keeper for each image, and removes none."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime
 from typing import Protocol
 
@@ -14,26 +14,46 @@ from reconciler.model.sources import SourceFile, SourceTree
 from reconciler.model.stored import TargetState
 from reconciler.model.sweep import SweepReport, Written
 from reconciler.model.trace import Login
+from reconciler.model.watchdog import Lease, Silence
 from reconciler.ports.transport import Completed
 
 
 class HeldLock(Protocol):
-    """The target's lock while we hold it; the kernel gives it back when we die."""
+    """The target's lock while we hold it; the kernel gives it back when we die, and the target 30 s after it last heard
+    of us."""
 
     def release(self) -> None:
         """Gives it back. Never raises."""
 
 
 class Host(Protocol):
-    """The part of a target's file system that is ours (DESIGN, "On the target")."""
+    """The part of a target's file system that is ours (DESIGN, "On the target").
+
+    What changes something needs the lock, and raises TakenOver once another has taken the target over.
+    """
+
+    @property
+    def generation(self) -> str | None:
+        """The fencing generation that came with the lock; None before."""
 
     def observe(self, *, files: bool = True) -> HostView:
         """Reads our files without a lock and changes nothing; without `files` the managed ones aren't audited."""
 
-    def lock(self, who: str, *, takeover: bool = False) -> tuple[HeldLock, HostView]:
-        """Takes the lock and observes, in one round trip.
+    def lock(
+        self,
+        who: str,
+        purpose: str,
+        *,
+        takeover: bool = False,
+        patience: float = 0.0,
+        waiting: Callable[[str], None] = lambda holder: None,
+    ) -> tuple[HeldLock, HostView]:
+        """Takes the lock and observes, in one round trip. With it comes a new fencing generation: whatever an earlier
+        holder still has under way on the target has ended, and whatever it sends from now on is refused there.
 
-        Raises Locked naming the holder and, without `takeover`, NotOurs naming what is in the way.
+        `who` and `purpose` are for others that find it locked. Waits up to `patience` seconds for another to give it
+        back, and calls `waiting` with what that one said. Raises Locked naming the holder and, without `takeover`,
+        NotOurs naming what is in the way.
         """
 
     def render(self, tree: SourceTree, env: bytes, tag: str) -> Rendering:
@@ -69,6 +89,27 @@ class Host(Protocol):
 
     def switch(self, state: TargetState, release: str) -> None:
         """Writes the state, then points `current` at the release by one atomic rename."""
+
+    def arm(self, lease: Lease, *, in_keeper: bool) -> bool:
+        """Leaves a dead man's lease on the target, and proves that its watchdog has heard of it. Replaces another one.
+
+        `in_keeper` is whether a keeper is there that can run it (`Engine.guards`). False where a detached process has
+        to: it doesn't survive a reboot. Raises TargetUnfit where there is neither.
+        """
+
+    def confirm(self, lease: str, *, looks: float | None, lasts: float, silence: Silence) -> None:
+        """Ends a lease over a connection of its own, made for it: what a person would need to come in.
+
+        With `looks` it goes on as the lease of a stabilization: for `lasts` seconds the target looks after its
+        containers itself, each time nothing was heard for `looks` seconds. Raises TakenOver where the target has gone
+        back, else what keeps the connection from being made.
+        """
+
+    def disarm(self) -> None:
+        """Ends whatever lease there is."""
+
+    def acknowledge(self) -> None:
+        """What the target did alone (`HostView.alone`) is on record."""
 
     def compose_up(self, services: Sequence[str], *, timeout: float, model: bytes | None = None) -> Completed:
         """`docker compose up -d --no-deps` of the release at `current`, for these services.

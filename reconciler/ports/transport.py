@@ -29,6 +29,9 @@ class RemoteProcess(Protocol):
         Raises TargetTimeout after `timeout` seconds, TargetUnreachable when the connection is lost.
         """
 
+    def write(self, data: bytes) -> None:
+        """Sends `data` to its standard input, at once. Raises TargetUnreachable when it ended or the way to it did."""
+
     def wait(self, timeout: float) -> Completed:
         """Closes its standard input and waits for its end; the output is what `read_line` has not taken."""
 
@@ -75,6 +78,13 @@ class Transport(Protocol):
 
     def start(self, command: Sequence[str]) -> RemoteProcess:
         """Starts `command` and returns while it runs."""
+
+    def dial(self, command: Sequence[str], *, timeout: float = 10.0) -> Stream:
+        """Standard input and output of `command` as a stream: closing it ends its input, and lets it come to its end.
+
+        A command that fails makes `recv` and `sendall` raise PermissionError or ConnectionRefusedError with what it
+        said, or TakenOver where it says that the target belongs to another. `timeout` in seconds.
+        """
 
     def connect_unix(self, path: str, *, timeout: float = 10.0) -> Stream:
         """A stream to the Unix socket `path` on the target (the Docker API).

@@ -9,9 +9,16 @@ _ALSO = {"lock": ("audit",), "observe": ("audit",), "restore": ("aside",), "reli
 """What some scripts need besides `lib.sh`."""
 
 
+FENCED = 76
+"""Exit code of a script whose pass has lost the target to another (`fenced.sh`)."""
+
+
 @cache
-def script(name: str) -> str:
-    """The text of `<name>.sh`, with the common parts before it: ready for `sh -c TEXT <name> ARGUMENTS…`."""
+def script(name: str, *, fenced: bool = False) -> str:
+    """The text of `<name>.sh`, with the common parts before it: ready for `sh -c TEXT <name> ARGUMENTS…`.
+
+    With `fenced`, its second argument is the generation that it belongs to, and it does nothing under a newer one.
+    """
     here = Path(__file__).parent
-    parts = ("lib", *_ALSO.get(name, ()), name)
-    return "".join((here / f"{part}.sh").read_text("utf-8") for part in parts)
+    parts = ("lib", *(("fenced",) if fenced else ()), *_ALSO.get(name, ()), name)
+    return "".join((here / f"{part}.sh").read_text("utf-8") for part in dict.fromkeys(parts))

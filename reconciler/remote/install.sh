@@ -10,7 +10,7 @@ umask 077
 mkdir -p "$incoming/tree" "$own/sealed"
 umask 022
 mkdir -p "$own/files" "$dir/releases"
-trap 'find "$own/staging" -type d -exec chmod u+rwx {} + && rm -rf "$own/staging"' EXIT
+leaving() { find "$own/staging" -type d -exec chmod u+rwx {} + && rm -rf "$own/staging"; }
 umask 077
 if ! said=$(tar -xf - -C "$incoming" 2>&1 && tar -xpf "$incoming/release.tar" -C "$incoming/tree" 2>&1); then # a line for each file
     die 70 "could not write the release: $(printf '%s\n' "$said" | head -n 1); nothing was changed. The disk:" \

@@ -1,6 +1,7 @@
 # shellcheck shell=sh
 # Common to all scripts that run on a target. Each gets this text before its own; $1 is always deploy_dir.
-# Exit codes: 70 what is needed is missing on this host, 73 the directory isn't ours, 75 locked by another.
+# Exit codes: 70 what is needed is missing on this host, 73 the directory isn't ours, 75 locked by another, 76 another has
+# taken over (fenced.sh).
 set -eu
 umask 022
 export LC_ALL=C # lengths are bytes
@@ -61,6 +62,80 @@ point() {
     mv -fT "$own/link.new" "$2"
 }
 
+# What was written, or renamed in these directories, survives the loss of power from here on.
+durable() { sync "$@" 2>/dev/null || sync; } # older ones know no files
+
+# usage: journal begin|end SCRIPT WHAT...   (SCRIPT as in $0, reconciler-<name>)
+# One line, with the generation and the second: a crash can leave the last one torn, and no other.
+journal() {
+    moment=$1 script=${2#reconciler-}
+    shift 2
+    if [ "$moment" = begin ]; then shift; fi # deploy_dir
+    printf '%s %s %s %s %.200s\n' "$generation" "$(date +%s)" "$moment" "$script" "$(printf '%s ' "$@" | tr '\n' ' ')" >>"$own/journal"
+    durable "$own/journal"
+}
+
+# The start of a process in ticks since the boot, and its group: with its number they name it for good.
+birth() {
+    read -r stat <"/proc/$1/stat" 2>/dev/null || return 1
+    # shellcheck disable=SC2086 # the fields of one line; a shell's name has no blank in it
+    set -- $stat
+    printf '%s %s' "${22}" "$5"
+}
+
+# Says that this shell changes something, to whoever may have to end it.
+acting() {
+    mkdir -p "$own/acting"
+    birth $$ >"$own/acting/$$"
+}
+
+# Ends with signal $1 what is acting still, with everything that it has started.
+end_acting() {
+    for entry in "$own"/acting/*; do
+        [ -e "$entry" ] || continue
+        read -r born group <"$entry" || continue
+        if [ "$(birth "${entry##*/}")" = "$born $group" ]; then kill -s "$1" -- "-$group" 2>/dev/null || true; fi
+    done
+}
+
+# Takes the fence (fd 8) from whoever acts with an older generation, and makes the next one. What still runs is given 5 s
+# to end by itself: it was sent by a pass that is dead. Sets $generation. The caller holds the lock.
+next_generation() {
+    exec 8>>"$own/fence"
+    if ! flock -w 5 8; then
+        end_acting TERM
+        if ! flock -w 5 8; then
+            end_acting KILL
+            flock -w 10 8 || die 75 "what an earlier pass began is at work still, and can't be ended by $(id -un)"
+        fi
+    fi
+    generation=$(cat "$own/generation" 2>/dev/null || date +%s) # where it was lost: more than it ever was
+    generation=$((generation + 1))
+    printf '%s\n' "$generation" >"$own/generation.new"
+    durable "$own/generation.new"
+    mv -f "$own/generation.new" "$own/generation"
+    rm -rf "$own/acting"
+    tail -n 300 "$own/journal" >"$own/journal.new" 2>/dev/null || true
+    mv -f "$own/journal.new" "$own/journal"
+    durable "$own"
+    ours "$own/fence" "$own/generation" "$own/journal"
+    exec 8>&-
+}
+
+# Seconds since the boot; no clock that somebody sets.
+uptime_seconds() {
+    read -r up _ </proc/uptime
+    printf '%s' "${up%%.*}"
+}
+
+# A sign of life for the watchdog's lease.
+renew() {
+    seconds=$(sed -n 's/^seconds //p' "$own/watchdog/lease/about" 2>/dev/null) || return 0
+    if [ -z "$seconds" ]; then return 0; fi
+    printf '%s\n' "$(($(uptime_seconds) + seconds + 1))" 2>/dev/null >"$own/watchdog/lease/until.new" || return 0
+    mv -f "$own/watchdog/lease/until.new" "$own/watchdog/lease/until" 2>/dev/null || return 0
+}
+
 # Enters the app's own directory $1 (as in `writable:`) and sets $root to its path. From here on `.` is that directory,
 # whatever becomes of its name. Fails where it isn't there (1), or is a link or lies behind one (2).
 area() {
@@ -93,6 +168,9 @@ observe() {
     section state "$own/state.json"
     section state_backup "$own/state.backup.json"
     section holder "$own/holder"
+    section journal "$own/journal"
+    for stage in lease reverting outcome; do section "$stage" "$own/watchdog/$stage/about"; done
+    section alone "$own/watchdog/outcome/told"
     current=$(readlink "$dir/current" || true)
     line current "${current##*/}"
     good=$(readlink "$dir/last_good" || true)

@@ -10,7 +10,7 @@ cd "$dir"
 umask 077
 unpacked=$own/staging/restore
 mkdir -p "$own/staging"
-trap 'find "$own/staging" -type d -exec chmod u+rwx {} + && rm -rf "$own/staging"' EXIT
+leaving() { find "$own/staging" -type d -exec chmod u+rwx {} + && rm -rf "$own/staging"; }
 owner=$(stat -c %u .reconciler)
 
 # The sealed copy of $release, unpacked: checked against the seal, and the seal against what the state knows of it.

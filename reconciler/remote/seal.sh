@@ -4,7 +4,7 @@ release=$2
 incoming=$own/staging/seal
 umask 077
 mkdir -p "$incoming" "$own/sealed"
-trap 'rm -rf "$own/staging"' EXIT
+leaving() { rm -rf "$own/staging"; }
 tar -xf - -C "$incoming" || die 70 "could not write the sealed copy of $release; the disk: $(df -Ph "$dir" | tail -n 1)"
 chmod 0400 "$incoming/seal" "$incoming/release.tar"
 ours "$incoming" "$own/sealed"

@@ -12,8 +12,8 @@ from typing import Any
 import pytest
 
 from reconciler.adapters.engine.client import api_client
-from reconciler.model.errors import TargetTimeout, TargetUnreachable
-from reconciler.ports import Transport
+from reconciler.model.errors import TakenOver, TargetTimeout, TargetUnreachable
+from reconciler.ports import Completed, Transport
 from tests.fakes.transport import FakeTransport
 
 NASTY = [
@@ -97,6 +97,32 @@ def test_a_process_is_read_line_by_line_and_ends_when_its_input_does(transport: 
         process.read_line(0.1)
     completed = process.wait(10)
     assert (completed.status, completed.stdout, completed.stderr) == (3, b"rest", b"bye")
+
+
+def test_what_is_written_reaches_a_running_process(transport: Transport) -> None:
+    process = transport.start(["cat"])
+    process.write(b"one\n")
+    process.write(b"two\n")
+    assert process.wait(10).stdout == b"one\ntwo\n"
+
+
+def test_a_dialled_command_is_a_stream(transport: Transport) -> None:
+    stream = transport.dial(["cat"])
+    for word in (b"there", b"and back"):
+        stream.sendall(word)
+        assert stream.recv(100) == word
+    stream.close()
+    stream.close()
+
+
+@pytest.mark.parametrize(("status", "error"), [(1, ConnectionRefusedError), (76, TakenOver)])
+def test_a_dialled_command_that_fails_says_why(transport: Transport, status: int, error: type[Exception]) -> None:
+    if isinstance(transport, FakeTransport):
+        transport.on("sh", lambda call: Completed(status, b"", b"so it is\n"))
+    stream = transport.dial(["sh", "-c", f"echo so it is >&2; exit {status}", "failing"])
+    with pytest.raises(error, match="so it is"):
+        stream.recv(100)
+    stream.close()
 
 
 def test_the_end_of_the_output_is_an_empty_line(transport: Transport) -> None:

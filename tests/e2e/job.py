@@ -25,7 +25,9 @@ from tests.world.sshd import SshServer
 from tests.world.world import CHECKOUT, Completed, Project, Repo, new_project, new_repo
 
 WRITABLE = ("logs", "archives/data", "runtime/state", "temp", "uploads")
-VOLATILE = re.compile(r"\.reconciler/(lock|holder|state(\.backup)?\.json|inventory)")
+VOLATILE = re.compile(
+    r"\.reconciler/(lock|holder|fence|generation|journal|acting(/.*)?|watchdog(/.*)?|state(\.backup)?\.json|inventory)"
+)
 """What a pass that changes nothing may still write: who holds the lock, how far stabilizing is, what the audit saw."""
 
 GATES: Mapping[str, Any] = {"gates.window": "1s", "gates.interval": "250ms"}

@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from reconciler.adapters.transport.command import NOT_FOUND, argument_list, label
-from reconciler.adapters.transport.streams import SocketLike
+from reconciler.adapters.transport.streams import SocketLike, raise_dial_failure
 from reconciler.model.errors import TargetTimeout, TargetUnreachable
 from reconciler.ports import Completed, RemoteProcess, Stream
 
@@ -92,6 +92,13 @@ class FakeTransport:
         argument_list(command)
         return _Process(self, Call(list(command), b"", {}, self.files))
 
+    def dial(self, command: Sequence[str], *, timeout: float = 10.0) -> Stream:
+        """`cat` echoes; every other command is one that fails as its handler says."""
+        self._check()
+        if list(command) == ["cat"]:
+            return self._stream(lambda data: data, timeout)
+        return _FailedDial(self, self.run(command), timeout)
+
     def connect_unix(self, path: str, *, timeout: float = 10.0) -> Stream:
         self._check()
         return self._stream(self.unix.get(path, FileNotFoundError(2, "No such file or directory", path)), timeout)
@@ -144,6 +151,12 @@ class _Process:
                     raise TargetTimeout(self._say(f"no line within {timeout:g} s")) from None
         line, _, self._buffer = self._buffer.partition(b"\n")
         return line
+
+    def write(self, data: bytes) -> None:
+        self._check_connection()
+        if self._ended.is_set():
+            raise TargetUnreachable(self._say("it has ended"))
+        self._call.stdin += data
 
     def wait(self, timeout: float) -> Completed:
         self._call.closed.set()
@@ -212,6 +225,16 @@ class _Stream(SocketLike):
 
     def _end(self) -> None:
         self._ready = b""
+
+
+class _FailedDial(_Stream):
+    def __init__(self, transport: FakeTransport, ended: Completed, timeout: float) -> None:
+        super().__init__(transport, lambda data: None, timeout)
+        self._ended = ended
+
+    def _receive(self, size: int) -> bytes:
+        raise_dial_failure(self._ended.status, self._ended.stderr)
+        return b""
 
 
 def _not_found(call: Call) -> Completed:

@@ -13,6 +13,7 @@ from reconciler.adapters.transport.ssh import SshTransport
 from reconciler.adapters.transport.ssh_settings import SshSettings
 from reconciler.ports import Transport
 from tests.integration.lab import Lab, new_lab
+from tests.world import unfenced
 from tests.world.sshd import SshServer, ssh_server
 
 
@@ -50,6 +51,6 @@ def transport(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Transp
 
 @pytest.fixture
 def engine(transport: Transport) -> Iterator[DockerEngine]:
-    made = DockerEngine(transport)
+    made = unfenced.engine(transport)
     yield made
     made.close()

@@ -131,7 +131,7 @@ class Place:
         settings = Settings(
             "here", PurePosixPath(str(self.dir)), "app", "app", WRITABLE, "unix:///none", self.retained_records
         )
-        return TargetHost(self.transport, settings)
+        return TargetHost(self.transport, settings, lambda: self.transport)
 
     @property
     def own(self) -> Path:
@@ -143,7 +143,7 @@ class Place:
         deadline = time.monotonic() + 20
         while True:
             try:
-                lock, view = self.host.lock("test")
+                lock, view = self.host.lock("test", "a test")
                 break
             except Locked:
                 assert time.monotonic() < deadline
@@ -183,11 +183,12 @@ class Place:
 
     def files(self) -> dict[str, tuple[int, int, int, int, str]]:
         """Path to inode, time, mode, owner and content of everything but what every pass writes."""
-        volatile = {"lock", "holder", "inventory", "state.json", "state.backup.json"}
+        volatile = {"lock", "holder", "fence", "generation", "journal", "inventory", "state.json", "state.backup.json"}
+        ours = (".reconciler/set_aside", ".reconciler/acting")
         found = {}
         for path in [self.dir, *sorted(self.dir.rglob("*"))]:
             name = str(path.relative_to(self.dir))
-            if name in {f".reconciler/{each}" for each in volatile} or name.startswith(".reconciler/set_aside"):
+            if name in {f".reconciler/{each}" for each in volatile} or name.startswith(ours):
                 continue
             info = path.lstat()
             content = ""

@@ -14,6 +14,7 @@ from reconciler.ports import Transport
 from reconciler.remote import script
 
 HOLDER = "tester@here (process 1)"
+GENERATION = "7"
 DAY = 86400.0
 Seen = dict[str, tuple[str, bytes, int, int, int]]
 
@@ -43,6 +44,8 @@ class Server:
     def beyond_temp(self) -> Seen:
         """Everything but what is in temp/: kind and content, inode, mode, time of change."""
         inside = _seen(self.dir, self.dir, without="temp")
+        work = (".reconciler/journal", ".reconciler/acting", ".reconciler/fence", ".reconciler")
+        inside = {path: seen for path, seen in inside.items() if not path.startswith(work[:3]) and path != work[3]}
         return {**_seen(self.outside, self.outside), **{f"app/{path}": seen for path, seen in inside.items()}}
 
     def left(self) -> set[str]:
@@ -56,6 +59,7 @@ def new_server(root: Path) -> Server:
     for area in ("temp", "logs", "archives/data", "uploads", "releases/r1", ".reconciler"):
         (server.dir / area).mkdir(parents=True)
     (server.dir / ".reconciler" / "holder").write_text(f"{HOLDER}\n")
+    (server.dir / ".reconciler" / "generation").write_text(f"{GENERATION}\n")
     server.outside.mkdir()
     for path in (server.outside / "precious", server.dir / "archives/data/rows", server.dir / "uploads/photo"):
         path.write_bytes(b"precious")
@@ -84,7 +88,9 @@ def host(transport: Transport, server: Server) -> TargetHost:
         writable=("temp", "logs"),
         docker_host="unix:///var/run/docker.sock",
     )
-    return TargetHost(transport, settings)
+    made = TargetHost(transport, settings, lambda: transport)
+    made._generation = GENERATION
+    return made
 
 
 def rules(*, days: float | None = None, size: int | None = None, logs: int | None = None) -> Housekeeping:

@@ -22,6 +22,7 @@ from reconciler.model.errors import PreflightFailed, TargetUnfit, TargetUnreacha
 from reconciler.model.observed import LABEL_APP, LABEL_DIGEST
 from reconciler.ports import Credentials, Transport
 from tests.integration.lab import FOREVER, Lab, new_lab
+from tests.world import unfenced
 from tests.world.registry import Login, registry
 from tests.world.sshd import SshServer, ssh_server
 
@@ -113,7 +114,7 @@ class TestContainers:
         assert answers
 
     def test_no_engine_is_unknown_and_never_an_empty_list(self, transport: Transport) -> None:
-        engine = DockerEngine(transport, NOWHERE)
+        engine = unfenced.engine(transport, NOWHERE)
         with pytest.raises(TargetUnreachable):
             engine.containers("any", details=False)
         with pytest.raises(TargetUnreachable):
@@ -299,7 +300,7 @@ class TestEvents:
                     config_file=tmp_path / "empty",
                 )
             )
-            events = DockerEngine(transport).events(lab.project)
+            events = unfenced.engine(transport).events(lab.project)
             server.cut_connections()
             for _ in range(2):
                 with pytest.raises(TargetUnreachable):

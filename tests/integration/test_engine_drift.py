@@ -24,6 +24,7 @@ from reconciler.model.observed import ContainerFacts
 from reconciler.model.plan import Connect, Disconnect, Update
 from reconciler.model.stored import Attachment, Live
 from tests.integration.lab import FOREVER, Lab
+from tests.world import unfenced
 
 pytestmark = pytest.mark.engine
 
@@ -42,7 +43,7 @@ def docker(*arguments: str) -> str:
 @pytest.fixture
 def here() -> Iterator[DockerEngine]:
     """The engine by the shorter way, for tables."""
-    made = DockerEngine(LocalTransport())
+    made = unfenced.engine(LocalTransport())
     yield made
     made.close()
 

@@ -15,6 +15,7 @@ from reconciler.adapters.engine.engine import DockerEngine
 from reconciler.adapters.transport.local import LocalTransport
 from reconciler.model.errors import TargetTimeout, TargetUnreachable
 from tests.integration.lab import Lab
+from tests.world import unfenced
 from tests.world.turns import Counted
 
 pytestmark = pytest.mark.engine
@@ -25,7 +26,7 @@ class TestReading:
         for n in range(20):
             lab.run(f"s{n:02}", start=False)
         counted = Counted()
-        engine = DockerEngine(counted)
+        engine = unfenced.engine(counted)
         try:
             engine.containers(lab.project, details=False)  # also the version is asked for
             counted.turns = 0
@@ -53,7 +54,7 @@ class TestReading:
         for n in range(3):
             lab.run(f"s{n}", start=False)
         with relay(tmp_path / "engine.sock") as cut_after:
-            engine = DockerEngine(LocalTransport(), str(tmp_path / "engine.sock"))
+            engine = unfenced.engine(LocalTransport(), str(tmp_path / "engine.sock"))
             try:
                 listed = len(engine.containers(lab.project, details=True))
                 for size in (0, 10, 500, 9_000):
@@ -71,7 +72,7 @@ class TestReading:
         monkeypatch.setattr("reconciler.adapters.engine.engine.TIMEOUT_SECONDS", 2.0)
         made = {lab.run(f"s{n}", start=False) for n in range(3)}
         with relay(tmp_path / "engine.sock") as cut_after:
-            engine = DockerEngine(LocalTransport(), str(tmp_path / "engine.sock"))
+            engine = unfenced.engine(LocalTransport(), str(tmp_path / "engine.sock"))
             try:
                 assert {each.id for each in engine.containers(lab.project, details=True)} == made
                 cut_after(9_000, stall=True)

@@ -17,7 +17,6 @@ from typing import Any
 
 import pytest
 
-from reconciler.adapters.engine.engine import DockerEngine
 from reconciler.adapters.gates.build import GateContext, gates_for
 from reconciler.adapters.transport.local import LocalTransport
 from reconciler.adapters.transport.ssh import SshTransport
@@ -28,6 +27,7 @@ from reconciler.model.measure import GateKind, Measurement, Outcome
 from reconciler.model.stored import ServiceFacts
 from reconciler.ports import Gate, Transport
 from tests.integration.lab import FOREVER, Lab, new_lab
+from tests.world import unfenced
 from tests.world.network import free_port
 from tests.world.sshd import SshServer, ssh_server
 
@@ -104,7 +104,7 @@ def gates(
     clock = clock or WallClock()
     context = GateContext(
         transport=transport,
-        engine=DockerEngine(transport),
+        engine=unfenced.engine(transport),
         project=project,
         expected=services or {},
         since=since or clock.now(),

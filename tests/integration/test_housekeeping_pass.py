@@ -132,7 +132,7 @@ def at_work(tmp_path: Path) -> Iterator[Pass]:
     server, clock, records = new_server(tmp_path), Clock(), tmp_path / "run_records"
     transport = LocalTransport()
     target = host(transport, server)
-    lock, _ = target.lock(HOLDER)
+    lock, _ = target.lock(HOLDER, "a test")
     ctx = context(
         tmp_path,
         server,

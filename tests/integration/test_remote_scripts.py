@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 from pathlib import Path
 
@@ -47,7 +48,7 @@ def test_what_points_there_already_is_not_made_again(place: Path) -> None:
 
 def test_whoever_finds_it_locked_learns_who_has_it(tmp_path: Path) -> None:
     with subprocess.Popen(
-        ["sh", "-c", script("lock"), "reconciler-lock", str(tmp_path), "alice", "refuse"],
+        ["sh", "-c", script("lock"), "reconciler-lock", str(tmp_path), "alice", "tag 1", "refuse", "0"],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
     ) as holder:
@@ -55,7 +56,8 @@ def test_whoever_finds_it_locked_learns_who_has_it(tmp_path: Path) -> None:
         assert holder.stdout is not None
         while holder.stdout.readline() not in {b"end 0\n", b""}:
             pass
-        refused = run("lock", tmp_path, "bob", "refuse")
+        refused = run("lock", tmp_path, "bob", "tag 2", "refuse", "0")
         holder.stdin.close()
-    assert (refused.returncode, refused.stderr.strip()) == (75, b"alice")
-    assert run("lock", tmp_path, "bob", "refuse").returncode == 0
+    assert refused.returncode == 75
+    assert re.fullmatch(rb"alice\ntag 1, since [-0-9]+ [:0-9]+ UTC\n", refused.stderr)
+    assert run("lock", tmp_path, "bob", "tag 2", "refuse", "0").returncode == 0

@@ -159,7 +159,7 @@ def test_a_host_with_none_of_these_programs_is_no_error(tmp_path: Path) -> None:
 def test_a_target_that_cannot_be_asked_is_no_error(tmp_path: Path) -> None:
     transport = LocalTransport()
     settings = Settings("here", PurePosixPath(tmp_path), "app", "app", (), "unix:///var/run/docker.sock")
-    host = TargetHost(transport, settings)
+    host = TargetHost(transport, settings, lambda: transport)
     assert isinstance(host.logins_at(NOON), tuple)
     transport.close()
     with pytest.raises(TargetUnreachable):

@@ -8,12 +8,12 @@ from typing import Any
 import requests
 
 from reconciler.adapters.engine.errors import engine_errors
-from reconciler.adapters.engine.http import StreamAdapter
+from reconciler.adapters.engine.http import Dial, StreamAdapter
 from reconciler.adapters.engine.library import docker
+from reconciler.model.engine_socket import DEFAULT_SOCKET, socket_path
 from reconciler.model.errors import TargetUnfit
 from reconciler.ports import Stream, Transport
 
-DEFAULT_SOCKET = "/var/run/docker.sock"
 _OLDEST_API = (1, 25)
 """Docker 1.13: the first with the API that Compose v2 needs."""
 _NEWEST_API = (1, 47)
@@ -22,32 +22,25 @@ _NEWEST_API = (1, 47)
 __all__ = ["DEFAULT_SOCKET", "api_client", "engine_errors", "socket_path"]
 
 
-def api_client(transport: Transport, docker_host: str = "", timeout: float = 30.0) -> docker.APIClient:
+def api_client(transport: Transport, docker_host: str = "", timeout: float = 30.0, dial: Dial | None = None) -> Client:
     """A client for the engine of `transport`'s target; connects at its first call. Thread-safe. `timeout` in seconds.
 
-    `docker_host` is a socket on the target: `unix:///run/user/1000/docker.sock`, a path, or "" for the usual one.
-    `.api_version` is what the engine and we both speak. Calls raise what the docker library raises, and what the
-    transport raises: wrap them in `engine_errors`. Raises TargetUnfit for a `docker_host` that isn't a Unix socket.
+    `docker_host` is a socket on the target: a `unix://` address, a path, or "" for the usual one; `dial` is another
+    way there than the transport's own. `.api_version` is what the engine and we both speak. Calls raise what the
+    docker library raises, and what the transport raises: wrap them in `engine_errors`. Raises TargetUnfit for a
+    `docker_host` that is no Unix socket.
     """
-    return _Client(transport, socket_path(docker_host), timeout)
+    return Client(transport, socket_path(docker_host), timeout, dial)
 
 
-def socket_path(docker_host: str) -> str:
-    """The path in a DOCKER_HOST value. Raises TargetUnfit for anything but a Unix socket."""
-    path = docker_host.removeprefix("unix://") or DEFAULT_SOCKET
-    if "://" in path or not path.startswith("/"):
-        raise TargetUnfit(f"the engine is reached by a Unix socket on the target, not by {docker_host!r}")
-    return path
-
-
-class _Client(docker.APIClient):
+class Client(docker.APIClient):
     """Replaces the library's constructor, which reads the controller's ~/.docker/config.json.
 
     That file's credentials, credential helpers and proxies belong to the person at this desk, and not to what is sent
     to a server's engine; a broken one would stop us. Nor are ~/.netrc and *_PROXY read (`trust_env`).
     """
 
-    def __init__(self, transport: Transport, path: str, timeout: float) -> None:
+    def __init__(self, transport: Transport, path: str, timeout: float, dial: Dial | None) -> None:
         requests.Session.__init__(self)
         self.trust_env = False
         self.base_url = "http+docker://localhost"
@@ -64,10 +57,10 @@ class _Client(docker.APIClient):
         self._transport_name = transport.name
         self._path = path
 
-        def dial(seconds: float) -> Stream:
+        def plainly(seconds: float) -> Stream:
             return transport.connect_unix(path, timeout=seconds)
 
-        self._custom_adapter = StreamAdapter(dial)
+        self._custom_adapter = StreamAdapter(dial or plainly)
         us._unmount("http://", "https://")
         self.mount("http+docker://", self._custom_adapter)
 
@@ -78,6 +71,10 @@ class _Client(docker.APIClient):
             if self._negotiated is None:
                 self._negotiated = self._negotiate()
             return self._negotiated
+
+    def speak(self, version: str) -> None:
+        """Spares asking for the version, which another client to the same engine did."""
+        self._negotiated = version
 
     def _negotiate(self) -> str:
         with engine_errors(self._transport_name, self._path):

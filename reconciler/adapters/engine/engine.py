@@ -11,10 +11,12 @@ from datetime import UTC, datetime
 
 from reconciler.adapters.engine import facts, logs
 from reconciler.adapters.engine.changes import changes
-from reconciler.adapters.engine.client import api_client, engine_errors, socket_path
+from reconciler.adapters.engine.client import Client, api_client, engine_errors, socket_path
 from reconciler.adapters.engine.events import EventStream
+from reconciler.adapters.engine.fence import Fence
 from reconciler.adapters.engine.in_place import InPlace
 from reconciler.adapters.engine.keeper import Keepers
+from reconciler.adapters.engine.keeper_config import Duty
 from reconciler.adapters.engine.library import docker
 from reconciler.adapters.engine.pipeline import get_all
 from reconciler.adapters.engine.project_events import ProjectEvents
@@ -22,7 +24,7 @@ from reconciler.adapters.engine.pull import pull_with_credentials, pull_with_log
 from reconciler.adapters.engine.survey import survey
 from reconciler.adapters.engine.usage import UsageMeter
 from reconciler.model.errors import TargetUnreachable
-from reconciler.model.observed import ContainerFacts
+from reconciler.model.observed import LABEL_KEEPER, LABEL_WATCHDOG, ContainerFacts
 from reconciler.model.stored import Attachment
 from reconciler.model.trace import Change
 from reconciler.ports import Credentials, Events, Origin, Survey, Transport, Usage
@@ -40,14 +42,17 @@ class DockerEngine:
     """The engine at `docker_host` on the target (as in api_client). Connects at the first use; thread-safe.
 
     Where the engine doesn't answer, every method raises TargetUnreachable: its state is unknown (P6). Where it answers
-    and refuses (no such container, a port in use), EngineError.
+    and refuses (no such container, a port in use), EngineError. What changes something goes through the fence, and
+    raises TakenOver once another has taken the target over.
     """
 
-    def __init__(self, transport: Transport, docker_host: str = "") -> None:
+    def __init__(self, transport: Transport, docker_host: str, fence: Fence, deploy_dir: str) -> None:
         self._transport = transport
+        self._deploy_dir = deploy_dir
+        self._fence = fence
         self._socket = socket_path(docker_host)
         self._lock = threading.Lock()
-        self._client: docker.APIClient | None = None
+        self._client: Client | None = None
         self._meter = UsageMeter()
 
     def containers(self, project: str, *, details: bool) -> tuple[ContainerFacts, ...]:
@@ -101,14 +106,14 @@ class DockerEngine:
     def pull(self, reference: str, credentials: Credentials | None, progress: Callable[[str], None]) -> None:
         """Raises PreflightFailed with the registry's own reason and what to do about it."""
         if credentials is None:
-            pull_with_login_there(self._transport, self._socket, reference, progress)
+            pull_with_login_there(self._transport.name, self._fence.start_pull(reference), reference, progress)
             return
-        with self._asking() as client:
+        with self._changing(f"pull {reference}") as client:
             pull_with_credentials(client, self._transport.name, reference, credentials, progress)
 
     def remove_image(self, image_id: str) -> None:
         """Never forced: an image that a container uses, or that is tagged in two repositories, stays."""
-        with self._asking() as client:
+        with self._changing(f"remove image {image_id}") as client:
             for _ in range(_REMOVALS):
                 try:
                     client.remove_image(image_id)
@@ -168,7 +173,7 @@ class DockerEngine:
         return ProjectEvents(stream, self._transport.name)
 
     def start(self, container_id: str) -> None:
-        with self._asking() as client:
+        with self._changing(f"start {container_id}") as client:
             if client.inspect_container(container_id)["State"]["Paused"]:
                 client.unpause(container_id)
             else:
@@ -176,13 +181,13 @@ class DockerEngine:
 
     def stop(self, container_id: str) -> None:
         """One that is gone already is fine."""
-        with self._asking() as client, suppress(docker.errors.NotFound):
+        with self._changing(f"stop {container_id}") as client, suppress(docker.errors.NotFound):
             grace = client.inspect_container(container_id)["Config"].get("StopTimeout")
             client.stop(container_id, timeout=_DEFAULT_STOP_SECONDS if grace is None else grace)
 
     def remove(self, container_id: str, *, stop_timeout: float) -> None:
         """Returns when it is gone, also where someone else removes it already. `stop_timeout` is in seconds."""
-        with self._asking() as client, suppress(docker.errors.NotFound):
+        with self._changing(f"remove {container_id}") as client, suppress(docker.errors.NotFound):
             client.stop(container_id, timeout=math.ceil(stop_timeout))
             try:
                 client.remove_container(container_id, v=False)
@@ -192,15 +197,15 @@ class DockerEngine:
                 client.wait(container_id, timeout=int(TIMEOUT_SECONDS), condition="removed")
 
     def update(self, container_id: str, limits: Mapping[str, int | str]) -> None:
-        with self._asking() as client:
+        with self._changing(f"update {container_id}") as client:
             InPlace(client, self._transport.name).update(container_id, limits)
 
     def connect(self, container_id: str, network: str, attachment: Attachment) -> None:
-        with self._asking() as client:
+        with self._changing(f"connect {container_id} to {network}") as client:
             InPlace(client, self._transport.name).connect(container_id, network, attachment)
 
     def disconnect(self, container_id: str, network: str) -> None:
-        with self._asking() as client:
+        with self._changing(f"disconnect {container_id} from {network}") as client:
             InPlace(client, self._transport.name).disconnect(container_id, network)
 
     def changes(self, since: datetime) -> tuple[Change, ...]:
@@ -209,15 +214,27 @@ class DockerEngine:
 
     def keep(self, project: str, app: str, image_ids: frozenset[str]) -> None:
         """Adds first and removes then. Raises PreflightFailed or TargetUnfit, see Keepers.ensure."""
-        with self._asking() as client:
-            keepers = Keepers(client, self._transport.name, project=project, app=app)
+        with self._asking() as looking, self._changing("keepers") as client:
+            keepers = self._keepers(looking, client, project, app)
             keepers.ensure(image_ids)
             keepers.release_others(image_ids)
 
     def add_keepers(self, project: str, app: str, image_ids: frozenset[str]) -> None:
         """Raises PreflightFailed or TargetUnfit, see Keepers.ensure."""
+        with self._asking() as looking, self._changing("keepers") as client:
+            self._keepers(looking, client, project, app).ensure(image_ids)
+
+    def guards(self, project: str) -> bool:
         with self._asking() as client:
-            Keepers(client, self._transport.name, project=project, app=app).ensure(image_ids)
+            found = client.containers(filters={"label": f"{LABEL_KEEPER}={project}", "status": "running"})
+        wanted = f"{self._duty().version()} on"
+        return any(keeper["Labels"].get(LABEL_WATCHDOG) == wanted for keeper in found)
+
+    def _duty(self) -> Duty:
+        return Duty(self._deploy_dir, self._socket)
+
+    def _keepers(self, looking: Client, client: Client, project: str, app: str) -> Keepers:
+        return Keepers(looking, client, self._transport.name, project=project, app=app, duty=self._duty())
 
     def environments(self, project: str) -> Mapping[str, tuple[Mapping[str, str], ...]]:
         found: dict[str, tuple[Mapping[str, str], ...]] = {}
@@ -246,13 +263,29 @@ class DockerEngine:
             client.close()
 
     @contextmanager
-    def _asking(self) -> Iterator[docker.APIClient]:
+    def _asking(self) -> Iterator[Client]:
         with engine_errors(self._transport.name, self._socket):
             with self._lock:
                 if self._client is None:
                     self._client = api_client(self._transport, self._socket, TIMEOUT_SECONDS)
                 client = self._client
             yield client
+
+    @contextmanager
+    def _changing(self, what: str) -> Iterator[Client]:
+        """A client of its own, behind the fence; it connects at the first request, and the fence opens when it ends."""
+        with self._asking() as looking:
+            client = api_client(
+                self._transport,
+                self._socket,
+                TIMEOUT_SECONDS,
+                dial=lambda seconds: self._fence.dial_engine(what, seconds),
+            )
+            client.speak(looking.api_version)
+            try:
+                yield client
+            finally:
+                client.close()
 
 
 def _by_name(found: Iterable[ContainerFacts]) -> tuple[ContainerFacts, ...]:

@@ -8,10 +8,10 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 
 from reconciler.adapters.engine.facts import Json
-from reconciler.adapters.engine.keeper_config import DIRECTORY_CHOICES, PROBE, keeper_config, keeper_name, short
+from reconciler.adapters.engine.keeper_config import DIRECTORY_CHOICES, PROBE, Duty, keeper_config, keeper_name, short
 from reconciler.adapters.engine.library import docker
 from reconciler.model.errors import PreflightFailed, TargetUnfit
-from reconciler.model.observed import LABEL_KEEPER
+from reconciler.model.observed import LABEL_KEEPER, LABEL_WATCHDOG
 
 _AT_ONCE = 4
 _MISSING_SOURCE = re.compile(r"(?:bind source path does not exist|invalid mount config).*?: (/\w+)")
@@ -25,13 +25,22 @@ def is_sound(inspected: Json) -> bool:
 
 
 class Keepers:
-    """The keepers of one Compose project. Raises what the docker library raises, besides what is named."""
+    """The keepers of one Compose project. Raises what the docker library raises, besides what is named.
 
-    def __init__(self, client: docker.APIClient, name: str, *, project: str, app: str) -> None:
+    `looking` reads, and `client` changes something: it is used only where something is missing. `duty` is what each
+    does besides: where the host lets it, it runs the target's watchdog.
+    """
+
+    def __init__(
+        self, looking: docker.APIClient, client: docker.APIClient, name: str, *, project: str, app: str, duty: Duty
+    ) -> None:
+        self._looking = looking
         self._client = client
         self._name = name
         self._project = project
         self._app = app
+        self._duty = duty
+        self._version = duty.version()
 
     def ensure(self, image_ids: Iterable[str]) -> None:
         """One running keeper for each image, proved to run; what runs already is left alone.
@@ -59,22 +68,23 @@ class Keepers:
                 self._remove(str(keeper["Id"]))
 
     def _all(self) -> list[Json]:
-        found: list[Json] = self._client.containers(all=True, filters={"label": f"{LABEL_KEEPER}={self._project}"})
+        found: list[Json] = self._looking.containers(all=True, filters={"label": f"{LABEL_KEEPER}={self._project}"})
         return found
 
     def _is_sound(self, keeper: Json) -> bool:
-        """Runs, and will again after a restart of the engine (the list alone shows no restart policy)."""
-        if keeper["State"] != "running":
+        """Runs as this version would make it, and will again after a restart of the engine (the list alone shows no
+        restart policy)."""
+        if keeper["State"] != "running" or keeper["Labels"].get(LABEL_WATCHDOG, "").split(" ")[0] != self._version:
             return False
         try:
-            details: Json = self._client.inspect_container(str(keeper["Id"]))
+            details: Json = self._looking.inspect_container(str(keeper["Id"]))
         except docker.errors.NotFound:
             return False
         return is_sound(details)
 
     def _hold(self, image_id: str) -> None:
         try:
-            image: Json = self._client.inspect_image(image_id)  # type: ignore[no-untyped-call]  # the stubs say nothing
+            image: Json = self._looking.inspect_image(image_id)  # type: ignore[no-untyped-call]  # the stubs say nothing
         except docker.errors.NotFound as error:
             raise PreflightFailed(
                 f"{self._name}: image {short(image_id)} isn't on the target, so nothing can hold it; pull it again"
@@ -93,27 +103,36 @@ class Keepers:
         container_id = str(keeper["Id"])
         with suppress(docker.errors.APIError):
             self._client.start(container_id)
-            return not self._trouble(container_id) and self._is_sound({**keeper, "State": "running"})
+            has_duty = str(keeper["Labels"].get(LABEL_WATCHDOG, "")).endswith(" on")
+            sound = self._is_sound({**keeper, "State": "running"})
+            return sound and not self._trouble(container_id, self._duty if has_duty else None)
         return False
 
     def _make(self, image: Json) -> None:
         troubles: list[str] = []
-        for directories in DIRECTORY_CHOICES:
-            trouble = self._try(image, list(directories))
+        for directories, duty in ((DIRECTORY_CHOICES[0], self._duty), *((each, None) for each in DIRECTORY_CHOICES)):
+            trouble = self._try(image, list(directories), duty)
             if not trouble:
                 return
             troubles.append(trouble)
         raise TargetUnfit(
             f"{self._name}: the keeper of image {short(str(image['Id']))} doesn't run, so a prune could take the way "
-            f"back: {troubles[0]}; it needs the host's /bin/sh with its libraries (in /usr, /lib, /lib64, /bin), or a "
+            f"back: {troubles[1]}; it needs the host's /bin/sh with its libraries (in /usr, /lib, /lib64, /bin), or a "
             "shell in the image"
         )
 
-    def _try(self, image: Json, directories: list[str]) -> str:
+    def _try(self, image: Json, directories: list[str], duty: Duty | None) -> str:
         """Creates, starts and proves a keeper: "", or else why it doesn't run, with nothing left behind."""
         name = keeper_name(self._project, str(image["Id"]))
         while True:
-            config = keeper_config(image, app=self._app, project=self._project, directories=directories)
+            config = keeper_config(
+                image,
+                app=self._app,
+                project=self._project,
+                directories=directories,
+                duty=duty,
+                version=self._version,
+            )
             try:
                 created: Json = self._client.create_container_from_config(config, name=name)  # type: ignore[no-untyped-call]
                 container_id = str(created["Id"])
@@ -132,7 +151,7 @@ class Keepers:
         trouble = "it was not started"
         try:
             self._client.start(container_id)
-            trouble = self._trouble(container_id)
+            trouble = self._trouble(container_id, duty)
         except docker.errors.APIError as error:
             trouble = str(error.explanation or error)
         finally:
@@ -140,7 +159,7 @@ class Keepers:
                 self._remove(container_id)
         return trouble
 
-    def _trouble(self, container_id: str) -> str:
+    def _trouble(self, container_id: str, duty: Duty | None) -> str:
         """Why a started keeper doesn't work, "" where it does: the engine calls a process started before it could fail.
 
         A command run in it, awaited to its end, needs what the keeper needs. The plain answer (no upgrade of the
@@ -148,7 +167,9 @@ class Keepers:
         """
         client = self._client
         try:
-            probe = str(client.exec_create(container_id, ["/bin/sh", "-c", PROBE], tty=True)["Id"])
+            probe = str(
+                client.exec_create(container_id, duty.probe() if duty else ["/bin/sh", "-c", PROBE], tty=True)["Id"]
+            )
             url = f"{client.base_url}/v{client.api_version}/exec/{probe}/start"
             with client.post(url, json={"Detach": False, "Tty": True}, timeout=client.timeout) as answer:
                 printed = " ".join(answer.content.decode(errors="replace").split())

@@ -8,8 +8,9 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from reconciler.adapters.engine.library import docker
-from reconciler.model.errors import PreflightFailed, TargetUnfit, TargetUnreachable
-from reconciler.ports import Completed, Credentials, Transport
+from reconciler.model.errors import PreflightFailed, TakenOver, TargetUnfit, TargetUnreachable
+from reconciler.ports import Completed, Credentials, RemoteProcess
+from reconciler.remote import FENCED
 
 SILENCE_SECONDS = 900.0
 """The longest time without a line of progress: one large layer over a slow line prints none."""
@@ -54,21 +55,22 @@ def pull_with_credentials(
         raise _failed(name, reference, str(error.explanation or error)) from error
 
 
-def pull_with_login_there(transport: Transport, socket: str, reference: str, progress: Callable[[str], None]) -> None:
-    """`docker pull` on the target at its `socket`, which knows the logins and credential helpers of its user.
+def pull_with_login_there(name: str, process: RemoteProcess, reference: str, progress: Callable[[str], None]) -> None:
+    """Follows a `docker pull` on the target, which knows the logins and credential helpers of its user.
 
     Raises PreflightFailed with the registry's reason, TargetUnfit where the docker program is missing, and
     TargetUnreachable, also where the engine is.
     """
-    process = transport.start(["docker", "-H", f"unix://{socket}", "pull", reference])
     try:
         while line := process.read_line(SILENCE_SECONDS):
             progress(line.decode(errors="replace").strip())
         ended = process.wait(SILENCE_SECONDS)
     finally:
         process.close()
+    if ended.status == FENCED:
+        raise TakenOver(f"{name}: {' '.join(ended.stderr.decode(errors='replace').split())}")
     if ended.status != 0:
-        raise _explained(transport.name, reference, ended)
+        raise _explained(name, reference, ended)
 
 
 def _explained(name: str, reference: str, ended: Completed) -> PreflightFailed | TargetUnfit | TargetUnreachable:

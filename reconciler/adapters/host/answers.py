@@ -8,6 +8,7 @@ from dataclasses import replace
 
 from pydantic import ValidationError
 
+from reconciler.adapters.host import guard
 from reconciler.adapters.host.audited import audit, env_files
 from reconciler.adapters.host.state_file import Chosen, choose
 from reconciler.model.errors import TargetUnfit
@@ -73,6 +74,9 @@ def view(
         sealed=_lines(found.get("sealed", b"")),
         audit=audit(found, directory=deploy_dir, writable=writable),
         env_files=env_files(found),
+        journal=_lines(found.get("journal", b"")),
+        lease=guard.armed(found),
+        alone=guard.alone(found),
     )
 
 

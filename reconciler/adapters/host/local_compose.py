@@ -26,7 +26,7 @@ def render_locally(tree: SourceTree, env: bytes, *, tag: str, project: str) -> R
     transport = LocalTransport()
     unused = Settings(HERE, PurePosixPath("/"), project, project, (), "unix:///var/run/docker.sock")
     try:
-        return TargetHost(transport, unused).render(tree, env, tag)
+        return TargetHost(transport, unused, LocalTransport).render(tree, env, tag)
     except PreflightFailed as error:
         raise PreflightFailed(str(error).removeprefix(f"{HERE}: ")) from None
     finally:

@@ -16,28 +16,31 @@ TIMEOUT = 120.0
 
 
 class Run(Protocol):
-    """Runs a script of `reconciler.remote` on the target. Raises where it fails."""
+    """Runs a script of `reconciler.remote` on the target: one that reads, or one that changes something.
+
+    Raises where it fails.
+    """
 
     def __call__(self, name: str, *arguments: str, stdin: bytes = b"", timeout: float = TIMEOUT) -> Completed: ...
 
 
-def install(run: Run, bundle: Bundle, writable: Sequence[str]) -> str:
+def install(change: Run, bundle: Bundle, writable: Sequence[str]) -> str:
     """Puts a release with its sealed copy on the target; the digest of its seal."""
     release = bundle.manifest.release
     manifest = bundle.manifest.model_dump_json(indent=1).encode()
     made = seal.of(release, archive.release(bundle, manifest))
-    run("install", release, *writable, stdin=made.stream, timeout=TIMEOUT)
+    change("install", release, *writable, stdin=made.stream, timeout=TIMEOUT)
     return made.sha256
 
 
-def reseal(run: Run, where: str, release: str, expected: str | None) -> str:
+def reseal(read: Run, change: Run, where: str, release: str, expected: str | None) -> str:
     """Makes a release's sealed copy anew from what lies on the target; the digest of the seal.
 
     Raises PreflightFailed where that isn't what was sealed as `expected` (None: nothing was), or isn't whole.
     """
-    for made in _remains(run, release, is_sealed=expected is not None):
+    for made in _remains(read, release, is_sealed=expected is not None):
         if expected in {None, made.sha256}:
-            run("seal", release, stdin=made.stream, timeout=TIMEOUT)
+            change("seal", release, stdin=made.stream, timeout=TIMEOUT)
             return made.sha256
     raise PreflightFailed(
         f"{where}: the sealed copy of {release} can't be made again: its files were changed, too. While it serves"
@@ -46,7 +49,7 @@ def reseal(run: Run, where: str, release: str, expected: str | None) -> str:
     )
 
 
-def put_back(run: Run, where: str, run_id: str, actions: Sequence[Action]) -> tuple[str, ...]:
+def put_back(read: Run, change: Run, where: str, run_id: str, actions: Sequence[Action]) -> tuple[str, ...]:
     """Carries the actions out, each once. Gives the paths that lie there anew: who has one mounted sees the old.
 
     Raises PreflightFailed naming what could not be put back, after everything else was.
@@ -54,12 +57,12 @@ def put_back(run: Run, where: str, run_id: str, actions: Sequence[Action]) -> tu
     failed: list[str] = []
     for action in dict.fromkeys(action for action in actions if isinstance(action, Reseal)):
         try:
-            reseal(run, where, action.release, action.seal)
+            reseal(read, change, where, action.release, action.seal)
         except PreflightFailed as error:
             failed.append(str(error).removeprefix(f"{where}: "))
     anew: list[str] = []
     if lines := _lines(actions):
-        done = run("restore", run_id, stdin="".join(lines).encode("utf-8", "surrogateescape"), timeout=TIMEOUT)
+        done = change("restore", run_id, stdin="".join(lines).encode("utf-8", "surrogateescape"), timeout=TIMEOUT)
         said = done.stdout.decode("utf-8", "surrogateescape").split("\n")
         anew = [seal.raw(line.removeprefix("anew ")) for line in said if line.startswith("anew ")]
         for line, why in zip(said, [*said[1:], ""], strict=True):
@@ -67,21 +70,21 @@ def put_back(run: Run, where: str, run_id: str, actions: Sequence[Action]) -> tu
                 path = printable(seal.raw(line.removeprefix("failed ")))
                 failed.append(f"{path} ({printable(why) or 'it was refused'})")
     for link in dict.fromkeys(action for action in actions if isinstance(action, Relink)):
-        run("relink", run_id, link.serving or "-", link.last_good or "-", link.last_good_tag or "-")
+        change("relink", run_id, link.serving or "-", link.last_good or "-", link.last_good_tag or "-")
     if failed:
         raise PreflightFailed(f"{where}: not everything could be put back: {'; '.join(failed[:10])}")
     return tuple(anew)
 
 
-def _remains(run: Run, release: str, *, is_sealed: bool) -> Sequence[seal.Seal]:
+def _remains(read: Run, release: str, *, is_sealed: bool) -> Sequence[seal.Seal]:
     """What the sealed copy could be made from, the likelier first."""
     found: list[seal.Seal | None] = []
-    if is_sealed and (packed := run("gather", "tar", release).stdout):
+    if is_sealed and (packed := read("gather", "tar", release).stdout):
         found.append(seal.of_tar(release, packed))
-    told = answers.sections(run("read_release", release).stdout)
+    told = answers.sections(read("read_release", release).stdout)
     if "manifest" in told:
         files = answers.manifest(told["manifest"]).files
-        if packed := run("gather", "tree", release, *files).stdout:
+        if packed := read("gather", "tree", release, *files).stdout:
             found.append(seal.of_tree(release, packed))
     return [made for made in found if made is not None]
 

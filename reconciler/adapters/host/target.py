@@ -3,17 +3,28 @@
 from __future__ import annotations
 
 import json
+import math
 import posixpath
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import PurePosixPath
 
-from reconciler.adapters.host import answers, archive, housekeeping, logins, sealed, state_file
+from reconciler.adapters.host import answers, archive, guard, housekeeping, logins, sealed, state_file
+from reconciler.adapters.host.held_lock import LONGEST_BEAT, ProcessLock
 from reconciler.model.audit import Action
-from reconciler.model.errors import CommandFailed, Locked, NotOurs, PreflightFailed, ReconcilerError, TargetUnfit
+from reconciler.model.engine_socket import socket_path
+from reconciler.model.errors import (
+    CommandFailed,
+    Locked,
+    NotOurs,
+    PreflightFailed,
+    ReconcilerError,
+    TakenOver,
+    TargetUnfit,
+)
 from reconciler.model.housekeeping import Housekeeping
 from reconciler.model.observed import ContainerFacts, HostView
 from reconciler.model.release import Bundle, ManagedFile, Rendering
@@ -21,8 +32,9 @@ from reconciler.model.sources import SourceFile, SourceTree
 from reconciler.model.stored import TargetState
 from reconciler.model.sweep import SweepReport, Written
 from reconciler.model.trace import Login
-from reconciler.ports import Completed, RemoteProcess, Transport
-from reconciler.remote import script
+from reconciler.model.watchdog import Lease, Silence
+from reconciler.ports import Completed, RemoteProcess, Stream, Transport
+from reconciler.remote import FENCED, script
 
 MISSING, FOREIGN, LOCKED = 70, 73, 75
 """Exit codes of `remote/lib.sh`."""
@@ -51,41 +63,56 @@ class Settings:
     retained_records: int = 200
     keeps_values: bool = True
     """False where env values may not touch the target's disk (`env.delivery: runtime`)."""
-
-
-class _Lock:
-    def __init__(self, process: RemoteProcess) -> None:
-        self._process = process
-
-    def release(self) -> None:
-        self._process.close()
+    heartbeat: float = LONGEST_BEAT
+    """Seconds from one sign of life to the next while the lock is held."""
 
 
 class TargetHost:
-    """Implements `ports.Host`. Every method raises TargetUnreachable when the connection is lost."""
+    """Implements `ports.Host`. Every method raises TargetUnreachable when the connection is lost.
 
-    def __init__(self, transport: Transport, settings: Settings) -> None:
+    `connect` gives another way to the same target, which connects at its first use.
+    """
+
+    def __init__(self, transport: Transport, settings: Settings, connect: Callable[[], Transport]) -> None:
         self._transport = transport
+        self._connect = connect
         self._settings = settings
         self._key: bytes | None = None
         self._revision = 0
+        self._generation: str | None = None
+
+    @property
+    def generation(self) -> str | None:
+        return self._generation
 
     def observe(self, *, files: bool = True) -> HostView:
         how = "audit" if files else "brief"
         return self._view(answers.sections(self._run("observe", how, *self._settings.writable).stdout))
 
-    def lock(self, who: str, *, takeover: bool = False) -> tuple[_Lock, HostView]:
+    def lock(
+        self,
+        who: str,
+        purpose: str,
+        *,
+        takeover: bool = False,
+        patience: float = 0.0,
+        waiting: Callable[[str], None] = lambda holder: None,
+    ) -> tuple[ProcessLock, HostView]:
         foreign = "adopt" if takeover else "refuse"
-        process = self._transport.start(self._command("lock", who, foreign, *self._settings.writable))
+        arguments = (who, purpose, foreign, str(math.ceil(patience)), *self._settings.writable)
+        process = self._transport.start(self._command("lock", *arguments))
         found: dict[str, bytes] = {}
         try:
             while "end" not in found:
-                head = process.read_line(READ_TIMEOUT)
+                head = process.read_line(READ_TIMEOUT + (patience if "waiting" in found else 0.0))
                 name, _, length = head.partition(b" ")
                 if not length.isdigit():
                     self._refuse(process.wait(READ_TIMEOUT))
                 found[name.decode("ascii", "replace")] = _read_exactly(process, int(length))
-            return _Lock(process), self._view(found)
+                if name == b"waiting" and patience:
+                    waiting(_text(found["waiting"]) or "it has not said who it is")
+            self._generation = found["generation"].decode("ascii")
+            return ProcessLock(process, self._settings.heartbeat), self._view(found)
         except BaseException:
             process.close()
             raise
@@ -125,13 +152,13 @@ class TargetHost:
         )
 
     def install(self, bundle: Bundle) -> str:
-        return sealed.install(self._run, bundle, self._settings.writable)
+        return sealed.install(self._change, bundle, self._settings.writable)
 
     def reseal(self, release: str, expected: str | None) -> str:
-        return sealed.reseal(self._run, self._settings.where, release, expected)
+        return sealed.reseal(self._run, self._change, self._settings.where, release, expected)
 
     def put_back(self, run: str, actions: Sequence[Action]) -> tuple[str, ...]:
-        return sealed.put_back(self._run, self._settings.where, run, actions)
+        return sealed.put_back(self._run, self._change, self._settings.where, run, actions)
 
     def read_release(self, release: str) -> Bundle | None:
         found = answers.sections(self._run("read_release", release).stdout)
@@ -150,18 +177,47 @@ class TargetHost:
     def switch(self, state: TargetState, release: str) -> None:
         self._commit(state, "-", "-", release)
 
+    def arm(self, lease: Lease, *, in_keeper: bool) -> bool:
+        settings = self._settings
+        words = guard.arguments(
+            lease,
+            project=settings.project,
+            socket=socket_path(settings.docker_host),
+            is_home=in_keeper,
+            watch=script("watch"),
+        )
+        done = self._change("arm", *words, stdin=guard.lines(lease.steps))
+        return done.stdout.strip() == b"home keeper"
+
+    def confirm(self, lease: str, *, looks: float | None, lasts: float, silence: Silence) -> None:
+        goes_on = "end" if looks is None else "soak"
+        words = (lease, goes_on, str(math.ceil(looks or 0)), str(math.ceil(lasts)), silence.value)
+        fresh = self._connect()
+        try:
+            done = fresh.run(self._fenced("confirm", *words), timeout=READ_TIMEOUT)
+        finally:
+            fresh.close()
+        if done.status != 0:
+            self._refuse(done)
+
+    def disarm(self) -> None:
+        self._change("confirm", "any", "end", "0", "0", "-")
+
+    def acknowledge(self) -> None:
+        self._change("acknowledge")
+
     def compose_up(self, services: Sequence[str], *, timeout: float, model: bytes | None = None) -> Completed:
         source = "file" if model is None else "stdin"
-        return self._run("up", source, *services, stdin=model or b"", timeout=timeout, check=False)
+        return self._change("up", source, *services, stdin=model or b"", timeout=timeout, check=False)
 
     def save_evidence(self, run: str, containers: Sequence[ContainerFacts]) -> str:
         pairs = [part for container in containers for part in (container.id, container.name)]
-        self._run("evidence", run, "whole" if self._settings.keeps_values else "state", *pairs)
+        self._change("evidence", run, "whole" if self._settings.keeps_values else "state", *pairs)
         return str(self._settings.deploy_dir / ".reconciler" / "evidence" / run)
 
     def save_record(self, run: str, text: str) -> None:
         data = text.encode()
-        self._run("record", run, str(len(data)), stdin=data)
+        self._change("record", run, str(len(data)), stdin=data)
 
     def read_record(self, run: str) -> str | None:
         found = answers.sections(self._run("read_record", run).stdout)
@@ -169,10 +225,10 @@ class TargetHost:
 
     def prune(self, releases: Sequence[str], files: Sequence[str]) -> None:
         names = [f"releases/{name}" for name in releases] + [f"files/{name}" for name in files]
-        self._run("prune", str(self._settings.retained_records), *names)
+        self._change("prune", str(self._settings.retained_records), *names)
 
     def sweep(self, rules: Housekeeping, *, holder: str | None) -> SweepReport:
-        return housekeeping.sweep(self._run, rules, holder=holder)
+        return housekeeping.sweep(self._change if holder else self._run, rules, holder=holder)
 
     def written(self, areas: Sequence[str]) -> tuple[Written, ...]:
         return housekeeping.written(self._run, areas)
@@ -201,7 +257,7 @@ class TargetHost:
         if self._key is None:
             raise RuntimeError("the state is written under the lock, which tells the key")
         data = state_file.encoded(state.model_dump_json(indent=1).encode(), self._key, self._revision + 1)
-        self._run("commit", str(len(data)), last_good, last_good_tag, current, stdin=data)
+        self._change("commit", str(len(data)), last_good, last_good_tag, current, stdin=data)
         self._revision += 1
 
     def _view(self, found: dict[str, bytes]) -> HostView:
@@ -217,10 +273,36 @@ class TargetHost:
             writable=settings.writable,
         )
 
+    def dial_engine(self, what: str, timeout: float) -> Stream:
+        """A stream to the engine's socket for requests that change something; `what` is for the journal."""
+        socket = socket_path(self._settings.docker_host)
+        return self._transport.dial(self._fenced("engine", socket, what), timeout=timeout)
+
+    def start_pull(self, reference: str) -> RemoteProcess:
+        """`docker pull` on the target, with the login of its user."""
+        socket = socket_path(self._settings.docker_host)
+        return self._transport.start(self._fenced("pull", socket, reference))
+
     def _command(self, name: str, *arguments: str) -> list[str]:
-        environment = [f"DOCKER_HOST={self._settings.docker_host}"]
-        shell = ["sh", "-c", script(name), f"reconciler-{name}", str(self._settings.deploy_dir), *arguments]
-        return ["env", *environment, *shell]
+        return self._shell(name, script(name), *arguments)
+
+    def _fenced(self, name: str, *arguments: str) -> list[str]:
+        if self._generation is None:
+            raise RuntimeError(f"{name} changes the target, and only the lock allows that")
+        return self._shell(name, script(name, fenced=True), self._generation, *arguments)
+
+    def _shell(self, name: str, text: str, *arguments: str) -> list[str]:
+        shell = ["sh", "-c", text, f"reconciler-{name}", str(self._settings.deploy_dir), *arguments]
+        return ["env", f"DOCKER_HOST={self._settings.docker_host}", *shell]
+
+    def _change(
+        self, name: str, *arguments: str, stdin: bytes = b"", timeout: float = READ_TIMEOUT, check: bool = True
+    ) -> Completed:
+        """Runs a script that changes something, as long as nobody has taken over. Raises TakenOver."""
+        done = self._transport.run(self._fenced(name, *arguments), stdin=stdin, timeout=timeout)
+        if done.status == FENCED or (check and done.status != 0):
+            self._refuse(done)
+        return done
 
     def _run(
         self, name: str, *arguments: str, stdin: bytes = b"", timeout: float = READ_TIMEOUT, check: bool = True
@@ -234,6 +316,8 @@ class TargetHost:
         where, directory, said = self._settings.where, self._settings.deploy_dir, _text(done.stderr)
         if done.status == LOCKED:
             raise Locked(f"{where}: another pass is at work here: {said or 'it has not said who it is'}")
+        if done.status == FENCED:
+            raise TakenOver(f"{where}: {said}")
         if done.status == FOREIGN:
             raise NotOurs(
                 f"{where}: {directory} has something that isn't ours ({said}): run `reconcile adopt` to take it over,"

@@ -57,6 +57,12 @@ class LocalTransport:
             return _Ended(popen)
         return LocalProcess(popen, label(command))
 
+    def dial(self, command: Sequence[str], *, timeout: float = 10.0) -> Stream:
+        popen = self._popen(command, None)
+        if isinstance(popen, Completed):
+            raise FileNotFoundError(popen.stderr.decode(errors="replace").strip())
+        return ProcessStream(popen, timeout, ends_itself=True)
+
     def connect_unix(self, path: str, *, timeout: float = 10.0) -> Stream:
         """Raises FileNotFoundError, PermissionError, ConnectionRefusedError or another OSError, naming `path`."""
         self._check_open()
@@ -122,6 +128,9 @@ class _Ended:
 
     def read_line(self, timeout: float) -> bytes:
         return b""
+
+    def write(self, data: bytes) -> None:
+        raise TargetUnreachable(f"local: {self._completed.stderr.decode(errors='replace').strip()}")
 
     def wait(self, timeout: float) -> Completed:
         return self._completed

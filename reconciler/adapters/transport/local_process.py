@@ -11,7 +11,7 @@ import time
 from typing import IO
 
 from reconciler.adapters.transport.streams import SocketLike, raise_dial_failure
-from reconciler.model.errors import TargetTimeout
+from reconciler.model.errors import TargetTimeout, TargetUnreachable
 from reconciler.ports import Completed
 
 _READ_BYTES = 65536
@@ -31,6 +31,14 @@ class LocalProcess:
             return self._stdout.take_line(timeout)
         except TimeoutError as error:
             raise TargetTimeout(f"local: {self._name}: no line within {timeout:g} s") from error
+
+    def write(self, data: bytes) -> None:
+        stdin = _pipe(self._popen.stdin)
+        try:
+            stdin.write(data)
+            stdin.flush()
+        except (OSError, ValueError) as error:
+            raise TargetUnreachable(f"local: {self._name}: it has ended") from error
 
     def wait(self, timeout: float) -> Completed:
         """Raises TargetTimeout when it outlives `timeout` seconds; its process group is killed."""
@@ -53,10 +61,14 @@ class LocalProcess:
 
 
 class ProcessStream(SocketLike):
-    """The standard input and output of a local process as a stream (`docker system dial-stdio`)."""
+    """The standard input and output of a local process as a stream (`docker system dial-stdio`).
 
-    def __init__(self, popen: subprocess.Popen[bytes], timeout: float | None) -> None:
+    At its end the process is killed; or, where it `ends_itself`, only its input ends.
+    """
+
+    def __init__(self, popen: subprocess.Popen[bytes], timeout: float | None, *, ends_itself: bool = False) -> None:
         super().__init__(timeout)
+        self._ends_itself = ends_itself
         self._popen = popen
         self._stdout = _Pump(popen.stdout, "dial-stdio-stdout")
         self._stderr = _Pump(popen.stderr, "dial-stdio-stderr")
@@ -80,7 +92,11 @@ class ProcessStream(SocketLike):
         return not self._closed and self._stdout.is_waiting()
 
     def _end(self) -> None:
-        kill_group(self._popen)
+        if self._ends_itself:
+            _close_quietly(self._popen.stdin)
+            reap(self._popen)
+        else:
+            kill_group(self._popen)
         self._stdout.stop()
         self._stderr.stop()
 

@@ -76,17 +76,20 @@ class SshTransport:
         connection = self._connect()
         return self._execute(connection, words, label(command), time.monotonic() + _OPEN_SECONDS)
 
+    def dial(self, command: Sequence[str], *, timeout: float = 10.0) -> Stream:
+        return self._dial(self._connect(), command, timeout, proved=lambda: None)
+
     def connect_unix(self, path: str, *, timeout: float = 10.0) -> Stream:
         connection = self._connect()
         if self._settings.sudo or self._forwarding_refused or path in self._dialled_paths:
-            return self._dial(connection, path, timeout)
+            return self._dial_engine(connection, path, timeout)
         try:
             channel = open_streamlocal(connection, path, timeout=timeout)
         except ChannelRefused as error:
             # "connect failed" may mean that forwarding is forbidden, or that the socket can't be opened. The command
             # finds out, and says why; only when it works is this path remembered.
             self._forwarding_refused = error.reason in (ADMINISTRATIVELY_PROHIBITED, UNKNOWN_TYPE)
-            return self._dial(connection, path, timeout)
+            return self._dial_engine(connection, path, timeout)
         except ConnectionLost as error:
             raise self._lost() from error
         except TimeoutError as error:
@@ -147,15 +150,20 @@ class SshTransport:
             raise self._lost() from error
         return process
 
-    def _dial(self, connection: Connection, path: str, timeout: float) -> DialStream:
-        words = argument_list(dial_stdio(path), sudo=self._settings.sudo)
-        channel, release = self._session(connection, "docker system dial-stdio", time.monotonic() + timeout)
+    def _dial_engine(self, connection: Connection, path: str, timeout: float) -> DialStream:
+        return self._dial(connection, dial_stdio(path), timeout, proved=lambda: self._dialled_paths.add(path))
+
+    def _dial(
+        self, connection: Connection, command: Sequence[str], timeout: float, *, proved: Callable[[], None]
+    ) -> DialStream:
+        words = argument_list(command, sudo=self._settings.sudo)
+        channel, release = self._session(connection, label(command), time.monotonic() + timeout)
         try:
             connection.execute(channel, shell_line(words))
         except ConnectionLost as error:
             release()
             raise self._lost() from error
-        return DialStream(connection, channel, timeout, proved=lambda: self._dialled_paths.add(path), release=release)
+        return DialStream(connection, channel, timeout, proved=proved, release=release)
 
     def _session(
         self, connection: Connection, name: str, deadline: float

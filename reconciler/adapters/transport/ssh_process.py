@@ -16,6 +16,8 @@ from reconciler.ports import Completed
 _READ_BYTES = 1 << 20
 _INLINE_BYTES = 32 * 1024
 """Input up to this size fits into any server's window: sending it can't block, and needs no thread."""
+WRITE_SECONDS = 10.0
+"""The longest wait for a window to send a line to a command."""
 _NO_STATUS = -1  # paramiko's word for "none came"
 
 
@@ -60,6 +62,13 @@ class SshProcess:
         line, _, rest = self._out.partition(b"\n")
         self._out = rest
         return bytes(line)
+
+    def write(self, data: bytes) -> None:
+        try:
+            self._channel.settimeout(WRITE_SECONDS)
+            self._channel.sendall(data)
+        except (OSError, EOFError, paramiko.SSHException) as error:
+            raise TargetUnreachable(f"{self._target}: {self._name}: it or the connection has ended") from error
 
     def wait(self, timeout: float) -> Completed:
         deadline = time.monotonic() + timeout

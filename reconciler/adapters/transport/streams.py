@@ -9,6 +9,9 @@ import threading
 from abc import ABC, abstractmethod
 from typing import Any
 
+from reconciler.model.errors import TakenOver
+from reconciler.remote import FENCED
+
 
 class SocketLike(ABC):
     """A stream with the part of socket.socket that http.client, urllib3 and the docker library use.
@@ -133,11 +136,16 @@ def end_now(stream: Any) -> None:
 
 
 def raise_dial_failure(status: int, stderr: bytes) -> None:
-    """Raises PermissionError or ConnectionRefusedError when `dial-stdio` (or sudo before it) ended with a failure."""
+    """Raises PermissionError or ConnectionRefusedError when `dial-stdio` (or sudo before it) ended with a failure.
+
+    Raises TakenOver where that ran under a fence (`remote/fenced.sh`) that was closed to it.
+    """
     if status == 0:
         return
     said = stderr.decode(errors="replace").strip().splitlines()
     reason = said[-1] if said else f"exit status {status}"
+    if status == FENCED:
+        raise TakenOver(reason)
     lowered = reason.lower()
     if "permission denied" in lowered or "password is required" in lowered or "not in the sudoers" in lowered:
         raise PermissionError(reason)
