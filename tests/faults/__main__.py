@@ -27,7 +27,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         if asked.seed is not None:
             todo = campaign.shuffled(todo, asked.seed)
         if asked.index and not todo:
-            _say("no such index")
+            _say("the pass has no such index")
             return 64
         _say(f"{len(todo)} cases, {len([case for case in todo if done.has(case)])} of them done")
 
@@ -61,15 +61,17 @@ def _todo(bench: Bench, asked: argparse.Namespace) -> list[Case]:
 
 
 def _named(bench: Bench, asked: argparse.Namespace) -> list[Case]:
-    """The cases that were asked for by name, in that order, on one app. Raises ValueError for a name of nothing."""
-    known: dict[str, Case] = {}
+    """The cases that were asked for by name, in that order, on one app."""
+    delays: dict[tuple[str, str, str], float] = {}
+    todo = []
     for key in asked.case:
-        scenario, transport, fault, _ = key.split("/", 3)
-        if key not in known:
-            indices = bench.count(SCENARIOS[scenario], transport)
-            known.update({case.key: case for case in campaign.cases_of(scenario, transport, indices, [fault])})
+        scenario, transport, fault, index = key.split("/", 3)
+        if not any(known[:2] == (scenario, transport) for known in delays):
+            for each in bench.count(SCENARIOS[scenario], transport):
+                delays[scenario, transport, each.name] = round(each.seconds / 2, 4)
+        todo.append(Case(scenario, transport, fault, index, delays.get((scenario, transport, index), 0.0)))
     bench.drop()
-    return [known[key] for key in asked.case]
+    return todo
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -91,6 +91,11 @@ class App:
         """The ROUND of the container that serves."""
         return round_of(self.service("web"))
 
+    def served(self) -> tuple[str, int]:
+        """The tag and the ROUND that serve."""
+        state = self.state()
+        return str(state["releases"][state["serving"]]["tag"]), self.served_round()
+
     def state(self) -> dict[str, Any]:
         """The target's state file. Raises OSError and ValueError."""
         state: dict[str, Any] = json.loads((self.dir / ".reconciler" / "state.json").read_text())

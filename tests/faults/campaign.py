@@ -92,12 +92,12 @@ class Done:
         """Cases by scenario, transport and fault: how many were hit, and how many of these found something."""
         hit = Counter((o.case.scenario, o.case.transport, o.case.fault) for o in self.outcomes if o.reached)
         bad = Counter((o.case.scenario, o.case.transport, o.case.fault) for o in self.violations)
-        lines = [" " * 15 + "".join(f"{fault:>12}" for fault in FAULTS)]
+        lines = [" " * 15 + "".join(f"{fault:>13}" for fault in FAULTS)]
         for scenario in SCENARIOS:
             for transport in BOTH:
                 cells = [(hit[scenario, transport, fault], bad[scenario, transport, fault]) for fault in FAULTS]
                 shown = [(f"{n}" + (f" ({b}!)" if b else "")) if n or b else "-" for n, b in cells]
-                lines.append(f"{scenario:<9} {transport:<5}" + "".join(f"{each:>12}" for each in shown))
+                lines.append(f"{scenario:<9} {transport:<5}" + "".join(f"{each:>13}" for each in shown))
         return "\n".join(lines)
 
     def summary(self) -> str:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 from tests.faults.app import App
 from tests.faults.inflict import FAULTS, Pace
-from tests.faults.judge import Made, before, judge, look
+from tests.faults.judge import Made, before, judge, look, saved_itself
 from tests.faults.lab import PASS_SECONDS, Lab
 from tests.faults.passes import Ended, Index
 from tests.faults.scenarios import SCENARIOS, NotReady, Scenario, fresh
@@ -16,6 +16,10 @@ from tests.faults.scenarios import SCENARIOS, NotReady, Scenario, fresh
 LOCK_SECONDS = 45.0
 """A lock's holder ends 30 s after the last sign of its controller (DESIGN); so long the next pass may be refused."""
 LOCKED = 5
+WATCHDOG_SECONDS = 4
+"""The target's deadline in cases where nobody comes back; the default is 90 s."""
+ALONE_SECONDS = 40.0
+"""Until then it has gone back: its deadline, a stop, a start and a health check, on a loaded machine."""
 CASES_ON_ONE_APP = 15
 """After so many an app's history is long enough to cost more than a new one."""
 
@@ -123,6 +127,8 @@ def _run(app: App, case: Case, pace: Pace, outcome: Outcome) -> None:
     scenario, fault = SCENARIOS[case.scenario], FAULTS[case.fault]
     heals = not scenario.repeatable
     goal = scenario.begin(app)
+    served = app.served()
+    app.repo.edit({"rollback.watchdog": f"{WATCHDOG_SECONDS}s" if fault.alone else None})
     was = before(app, started=heals)
     options = ["--at", case.index, "--delay", str(case.delay)]
     options += ["--dies"] if fault.kills else []
@@ -135,6 +141,9 @@ def _run(app: App, case: Case, pace: Pace, outcome: Outcome) -> None:
     finally:
         ended = running.end(seconds=PASS_SECONDS)
     outcome.story.append(f"hit: {ended}")
+    if fault.alone:
+        outcome.found += _left_alone(app, [served, (goal.tag, goal.round)])
+        app.repo.edit({"rollback.watchdog": None})
     passes = [Made(ended, was.print, look(app, started=heals))]
     for _ in range(2):
         passes.append(_plain(app, outcome, ["--once"], passes[-1].after, heals))
@@ -143,6 +152,21 @@ def _run(app: App, case: Case, pace: Pace, outcome: Outcome) -> None:
     else:
         passes.append(_plain(app, outcome, ["plan"], passes[-1].after, heals))
     outcome.found += judge(app, goal, was, passes)
+
+
+def _left_alone(app: App, goals: list[tuple[str, int]]) -> list[str]:
+    """Waits for the watchdog to do what it does, and for the engine's health checks; then looks who serves."""
+    base = app.dir / ".reconciler" / "watchdog"
+    deadline = time.monotonic() + ALONE_SECONDS
+
+    def undecided() -> bool:
+        about = base / "lease" / "about"
+        is_armed = about.exists() and "mode switch" in about.read_text()
+        return is_armed or (base / "reverting").exists() or bool(saved_itself(app, goals))
+
+    while undecided() and time.monotonic() < deadline:
+        time.sleep(0.2)  # nobody tells who isn't there
+    return saved_itself(app, goals)
 
 
 def _plain(app: App, outcome: Outcome, arguments: Sequence[str], print_: dict[str, str], heals: bool) -> Made:

@@ -137,6 +137,13 @@ class Numbered:
         self._points.reach(name, "sent")
         return _Process(process, lambda: self._points.reach(name, "after"))
 
+    def dial(self, command: Sequence[str], *, timeout: float = 10.0) -> Stream:
+        name = self._points.named(f"dial {_label(command)}")
+        self._points.reach(name, "before")
+        stream = self._inner.dial(command, timeout=timeout)
+        self._points.reach(name, "after")
+        return _Stream(stream, self._points)
+
     def connect_unix(self, path: str, *, timeout: float = 10.0) -> Stream:
         name = self._points.named("connect engine")
         self._points.reach(name, "before")

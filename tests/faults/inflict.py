@@ -47,7 +47,9 @@ class Fault:
     back: Action = _nothing
     lasts: Callable[[Pace], float | None] = lambda _: None
     kills: bool = False
-    """The controller dies by its own hand: nothing is inflicted."""
+    """The controller dies by its own hand."""
+    alone: bool = False
+    """Nobody comes back until the target's own watchdog has done what it does (P8)."""
 
     def play(self, lab: Lab, running: Pass, pace: Pace) -> None:
         """From the index on until the controller may be waited for; afterwards the world is whole again."""
@@ -115,6 +117,7 @@ FAULTS = {
     fault.name: fault
     for fault in (
         Fault("kill", BOTH, kills=True),
+        Fault("alone", BOTH, kills=True, alone=True),
         Fault("reset", ("ssh",), _cut),
         Fault("drop", ("ssh",), _firewall("--insert"), _firewall("--delete")),
         Fault(
@@ -125,5 +128,6 @@ FAULTS = {
         Fault("day-behind", BOTH, _clock(-DAY), _clock(0)),
         Fault("stop", ("ssh",), _signal_sshd(signal.SIGSTOP), _signal_sshd(signal.SIGCONT), lambda pace: pace.stopped),
         Fault("reboot", BOTH, lambda lab: lab.server.power_off(), _boot, lambda _: 0.0),
+        Fault("reboot-alone", BOTH, lambda lab: lab.server.power_off(), _boot, lambda _: 0.0, alone=True),
     )
 }

@@ -24,6 +24,7 @@ from tests.faults.passes import Ended
 from tests.faults.scenarios import Goal
 from tests.world.world import PROJECT_LABELS
 
+_CONTAINER = re.compile(r"/[0-9a-f]{64}$", re.MULTILINE)
 ENDING_SECONDS = 3.0
 """A process whose input has ended may take so long to notice it."""
 _PID = re.compile(r"\(process (\d+)\)")
@@ -70,10 +71,20 @@ def before(app: App, *, started: bool) -> Before:
     )
 
 
+def saved_itself(app: App, goals: Sequence[tuple[str, int]]) -> list[str]:
+    """After the target was left alone: what serves is one of these (tag and ROUND), and healthy."""
+    web = {str(container.name): container for container in _containers(app)}.get(f"{app.project.name}-web-1")
+    health = web.attrs["State"].get("Health", {}).get("Status") if web else None
+    serves = (_manifest(app, _link(app, "current"))["tag"], round_of(web)) if web else ()
+    if health == "healthy" and serves in goals:
+        return []
+    return [f"left alone, web is {health} and {serves}, and not healthy and one of {goals}"]
+
+
 def judge(app: App, goal: Goal, was: Before, passes: Sequence[Made]) -> list[str]:
     """Everything that is wrong, in sentences; empty where all is well."""
     found: list[str] = []
-    for part in (_engine, _files, _releases, _quarantine):
+    for part in (_engine, _files, _releases, _watchdog, _quarantine):
         try:
             found += part(app, goal, was)
         except (OSError, ValueError, KeyError, LookupError) as error:
@@ -201,6 +212,29 @@ def _releases(app: App, goal: Goal, was: Before) -> Iterator[str]:
                 yield f"{release}: {name} has other bytes than it was sealed with"
 
 
+def _watchdog(app: App, goal: Goal, was: Before) -> Iterator[str]:
+    """Nothing that the target did alone is untold, and a lease is there only for a release that stabilizes."""
+    base = app.dir / ".reconciler" / "watchdog"
+    if untold := [name for name in ("reverting", "outcome") if (base / name).exists()]:
+        yield f"what the target did alone is untold: {untold}"
+    if strange := {path.name for path in base.glob("*")} - {
+        "bell",
+        "busy",
+        "detached",
+        "lease",
+        "reverting",
+        "outcome",
+    }:
+        yield f"left in watchdog/: {sorted(strange)}"
+    about = base / "lease" / "about"
+    if about.exists():
+        lease = dict(line.split(" ", 1) for line in about.read_text().splitlines())
+        if lease["mode"] != "soak" or lease["entering"] != app.state()["serving"]:
+            yield f"a lease is left over: {lease}"
+    if acting := [path.name for path in (app.dir / ".reconciler" / "acting").glob("*")]:
+        yield f"left in acting/: {acting}"
+
+
 def _quarantine(app: App, goal: Goal, was: Before) -> Iterator[str]:
     state = app.state()
     new = sorted(state["quarantine"].keys() - was.quarantine)
@@ -215,14 +249,19 @@ def _quarantine(app: App, goal: Goal, was: Before) -> Iterator[str]:
 
 def _records(app: App, was: Before, passes: Sequence[Made]) -> list[str]:
     """Exactly one for each mutating pass, by name and by author; at most one for one that changed nothing yet."""
-    found, authors = [], []
+    found: list[str] = []
+    authors: list[int] = []
+    alone: list[str] = []
     new = [path for path in app.repo.records() if path.name not in was.records]
     for path in new:
         try:
             (block,) = re.findall(r"^```yaml\n(.*?)^```$", path.read_text(), re.MULTILINE | re.DOTALL)[-1:]
             record: dict[str, Any] = yaml.load(block, Loader=yaml.SafeLoader)
-            author = _PID.search(record["controller"])
-            authors.append(int(author[1]) if author else 0)
+            if record["kind"] == "watchdog":
+                alone.append(path.name)
+            else:
+                author = _PID.search(record["controller"])
+                authors.append(int(author[1]) if author else 0)
         except (ValueError, KeyError, TypeError, yaml.YAMLError) as error:
             found.append(f"record {path.name} can't be read: {error}")
     kept = {path.name for path in (app.dir / ".reconciler" / "records").glob("*.md")}
@@ -241,6 +280,8 @@ def _records(app: App, was: Before, passes: Sequence[Made]) -> list[str]:
                 f"pass {made.pass_.pid} ({'changed the world' if made.mutated else 'changed nothing'}) has {count}"
                 f" records of {[path.name for path in new]}"
             )
+    if len(alone) > 1:
+        found.append(f"the target went back alone once at most, and has told it {len(alone)} times: {alone}")
     if strangers := set(authors) - {made.pass_.pid for made in passes}:
         found.append(f"records by nobody of this case: {sorted(strangers)}")
     return found
@@ -267,20 +308,21 @@ def _left_running(app: App) -> list[str]:
     while (running := list(_ours(app))) and time.monotonic() < deadline:
         time.sleep(0.1)  # the end of a process that isn't ours is announced to nobody
     found = [f"still runs: {command}" for command in running]
-    lock = app.dir / ".reconciler" / "lock"
-    if app.lab.server.run("flock", "--nonblock", str(lock), "true", check=False).returncode:
-        found.append("the lock is held")
+    for name in ("lock", "fence", "watchdog/busy"):
+        file = app.dir / ".reconciler" / name
+        held = file.exists() and app.lab.server.run("flock", "--nonblock", str(file), "true", check=False).returncode
+        if held:
+            found.append(f"{name} is held")
     return found
 
 
 def _ours(app: App) -> Iterator[str]:
     """Command lines that name deploy_dir, outside containers (the watchdog lives in one)."""
-    server = Path(f"/proc/{app.lab.server.init_pid}/ns/pid").readlink()
     for entry in Path("/proc").glob("[0-9]*"):
         with suppress(OSError):
             command = (entry / "cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
             concerns = str(app.dir) in command or (entry / "cwd").readlink().is_relative_to(app.dir)
-            if concerns and (entry / "ns" / "pid").readlink() in {server, Path("/proc/self/ns/pid").readlink()}:
+            if concerns and not _CONTAINER.search((entry / "cgroup").read_text()):
                 yield f"{entry.name}: {command[-200:]}"
 
 
