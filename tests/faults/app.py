@@ -22,6 +22,7 @@ services:
     image: ${IMAGE}:${TAG}
     command: [/bin/sh, -c, exit 0]
     restart: "no"
+    environment: {ROUND: "${ROUND}"}
     volumes: ["./data:/data/state"]
   web:
     image: ${IMAGE}:${TAG}
