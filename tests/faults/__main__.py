@@ -6,6 +6,7 @@ import argparse
 import sys
 import time
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 
 from tests.faults import campaign
@@ -23,7 +24,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     done = campaign.Done(asked.done)
     began = time.monotonic()
     with campaign.benches(1 if asked.index or asked.list or asked.case else asked.jobs, pace) as benches:
-        todo = _named(benches[0], asked) if asked.case else _todo(benches[0], asked)
+        todo = _named(benches[0], asked, done) if asked.case else _todo(benches[0], asked, done)
         if asked.seed is not None:
             todo = campaign.shuffled(todo, asked.seed)
         if asked.index and not todo:
@@ -44,30 +45,30 @@ def main(argv: Sequence[str] | None = None) -> int:
     return 1 if done.violations else 0
 
 
-def _todo(bench: Bench, asked: argparse.Namespace) -> list[Case]:
+def _todo(bench: Bench, asked: argparse.Namespace, done: campaign.Done) -> list[Case]:
     todo: list[Case] = []
     for transport in asked.transport or BOTH:
         for scenario in asked.scenario or SCENARIOS:
-            indices = bench.count(SCENARIOS[scenario], transport)
+            indices = done.counted(scenario, transport, partial(bench.count, SCENARIOS[scenario], transport))
             _say(f"{scenario} over {transport}: {len(indices)} indices")
             if asked.list:
                 for index in indices:
                     _say(f"  {index.number:>3}  {index.name}")
                 continue
             if asked.index:
-                indices = tuple(i for i in indices if asked.index in {i.name, str(i.number)})
+                indices = [i for i in indices if asked.index in {i.name, str(i.number)}]
             todo += campaign.cases_of(scenario, transport, indices, asked.fault or list(FAULTS))
     return todo
 
 
-def _named(bench: Bench, asked: argparse.Namespace) -> list[Case]:
+def _named(bench: Bench, asked: argparse.Namespace, done: campaign.Done) -> list[Case]:
     """The cases that were asked for by name, in that order, on one app."""
     delays: dict[tuple[str, str, str], float] = {}
     todo = []
     for key in asked.case:
         scenario, transport, fault, index = key.split("/", 3)
         if not any(known[:2] == (scenario, transport) for known in delays):
-            for each in bench.count(SCENARIOS[scenario], transport):
+            for each in done.counted(scenario, transport, partial(bench.count, SCENARIOS[scenario], transport)):
                 delays[scenario, transport, each.name] = round(each.seconds / 2, 4)
         todo.append(Case(scenario, transport, fault, index, delays.get((scenario, transport, index), 0.0)))
     bench.drop()

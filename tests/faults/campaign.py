@@ -83,6 +83,17 @@ class Done:
                 with self.file.open("a") as lines:
                     lines.write(json.dumps({"version": self.version, **asdict(outcome)}) + "\n")
 
+    def counted(self, scenario: str, transport: str, count: Callable[[], Sequence[Index]]) -> Sequence[Index]:
+        """The indices of a scenario's pass, counted once for each version of the product."""
+        kept = self.file.with_suffix(f".{self.version}.{scenario}.{transport}") if self.file else None
+        if kept is not None and kept.exists():
+            return [Index(**each) for each in json.loads(kept.read_text())]
+        indices = count()
+        if kept is not None:
+            kept.parent.mkdir(parents=True, exist_ok=True)
+            kept.write_text(json.dumps([asdict(index) for index in indices]))
+        return indices
+
     @property
     def violations(self) -> list[Outcome]:
         """Those with something wrong."""
