@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import argparse
+import signal
 import sys
+import threading
 import time
 from collections.abc import Sequence
 from functools import partial
@@ -22,7 +24,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     if asked.fresh and asked.done:
         asked.done.unlink(missing_ok=True)
     done = campaign.Done(asked.done)
-    began = time.monotonic()
+    began, stopped = time.monotonic(), threading.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, partial(_end, stopped))
     with campaign.benches(1 if asked.index or asked.list or asked.case else asked.jobs, pace) as benches:
         todo = _named(benches[0], asked, done) if asked.case else _todo(benches[0], asked, done)
         if asked.seed is not None:
@@ -33,7 +37,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         _say(f"{len(todo)} cases, {len([case for case in todo if done.has(case)])} of them done")
 
         def over() -> bool:
-            return bool(asked.minutes) and time.monotonic() - began > asked.minutes * 60
+            return stopped.is_set() or (bool(asked.minutes) and time.monotonic() - began > asked.minutes * 60)
 
         campaign.run(benches, todo, done, _say, over)
         for bench in benches:
@@ -43,6 +47,14 @@ def main(argv: Sequence[str] | None = None) -> int:
     _say(done.table())
     _say(done.summary())
     return 1 if done.violations else 0
+
+
+def _end(stopped: threading.Event, number: int, _: object) -> None:
+    """The first request lets the cases that are at work come to their end, the second one doesn't."""
+    if stopped.is_set():
+        raise KeyboardInterrupt
+    stopped.set()
+    _say(f"{signal.Signals(number).name}: ending after the cases that are at work")
 
 
 def _todo(bench: Bench, asked: argparse.Namespace, done: campaign.Done) -> list[Case]:
