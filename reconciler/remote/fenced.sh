@@ -10,7 +10,7 @@ exec 8>>"$own/fence"
 flock -s 8
 newest=$(cat "$own/generation" 2>/dev/null || true)
 if [ "$newest" != "$generation" ]; then
-    die 76 "another has taken over ($(cat "$own/holder" 2>/dev/null || echo 'it has not said who it is')); nothing was done"
+    die 76 "another has taken over ($(tr '\n' ' ' <"$own/holder" || true)); nothing was done"
 fi
 if [ -d "$own/watchdog/reverting" ]; then die 76 "the target's own watchdog is going back; nothing was done"; fi
 acting

@@ -86,7 +86,7 @@ birth() {
 # Says that this shell changes something, to whoever may have to end it.
 acting() {
     mkdir -p "$own/acting"
-    birth $$ >"$own/acting/$$"
+    printf '%s\n' "$(birth $$)" >"$own/acting/$$"
 }
 
 # Ends with signal $1 what is acting still, with everything that it has started.
