@@ -6,7 +6,7 @@ import importlib
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
@@ -102,8 +102,11 @@ class Desk:
             raise PreflightFailed(self.redactor.current.strict().text(str(error))) from None
 
     @contextmanager
-    def contexts(self, names: Sequence[str], say: Callable[[str, str], None]) -> Iterator[list[TargetContext]]:
-        """What a pass over each of the targets `names` is given; their connections end with the block.
+    def contexts(
+        self, names: Sequence[str], say: Callable[[str, str], None], *, patience: float = 0.0
+    ) -> Iterator[list[TargetContext]]:
+        """What a pass over each of the targets `names` is given; their connections end with the block. `patience` is
+        how many seconds one waits for another pass.
 
         Nothing connects yet. Raises DesiredStateError and EnvError.
         """
@@ -114,7 +117,8 @@ class Desk:
         made: list[tuple[TargetContext, Transport]] = []
         try:
             for name in names:
-                made.append(self._context(name, env, sources, commit, records, say))
+                context, transport = self._context(name, env, sources, commit, records, say)
+                made.append((replace(context, patience=patience), transport))
             # The docker library takes 0.13 s to import: that time is spent while the targets answer.
             threading.Thread(target=_warm, daemon=True).start()
             yield [context for context, _ in made]
@@ -148,7 +152,7 @@ class Desk:
             connect=lambda: transport_to(name, target),
         )
         engine = cast("DockerEngine", Later(lambda: _docker_engine(transport, target, host)))
-        interrupt = TargetInterrupt(self.interrupt)
+        interrupt = TargetInterrupt(self.interrupt, self.deploy.timeouts.whole_pass)
         clock = SystemClock(interrupt)
         mask = Mask(self.redactor, self.public, env.public)
 

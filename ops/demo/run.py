@@ -33,7 +33,7 @@ PROJECT, IMAGES = "demo-observer", "observer-demo"
 """The Compose project and the images' repository in deploy.yaml: nothing else on this machine is called so."""
 PORT = 18080
 """The port in .env.server.example and deploy.yaml; another one where it is taken."""
-LABELS = (f"com.docker.compose.project={PROJECT}", f"io.reconciler.keeper={PROJECT}")
+LABELS = (f"io.reconciler.keeper={PROJECT}", f"com.docker.compose.project={PROJECT}")
 
 FIRST, GOOD, BAD = "20260122_101500", "20260123_094500", "20260123_163000"
 RELEASES = {FIRST: Fault.NONE, GOOD: Fault.NONE, BAD: Fault.UNHEALTHY}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import getpass
+import math
 import os
 import platform
 import threading
@@ -24,13 +25,24 @@ class Interrupt:
 
 @dataclass(slots=True)
 class TargetInterrupt:
-    """Implements `cycle.context.Interruption`: each target answers a request for itself."""
+    """Implements `cycle.context.Interruption`: each target answers a request for itself.
+
+    A pass that isn't over after `longest` seconds is ended as if a person had asked for it.
+    """
 
     asked: Interrupt
+    longest: float = math.inf
     is_answered: bool = False
+    began: float = field(default_factory=time.monotonic)
 
     def __call__(self) -> bool:
-        return not self.is_answered and self.asked()
+        return not self.is_answered and (self.asked() or self._left() <= 0)
+
+    @property
+    def why(self) -> str:
+        if self.asked():
+            return "interrupted by a person"
+        return f"not over after {self.longest:g} s (timeouts.pass)"
 
     def answered(self) -> None:
         self.is_answered = True
@@ -40,7 +52,10 @@ class TargetInterrupt:
         if self.is_answered:
             time.sleep(seconds)
         else:
-            self.asked.event.wait(seconds)
+            self.asked.event.wait(min(seconds, max(0.0, self._left())))
+
+    def _left(self) -> float:
+        return self.began + self.longest - time.monotonic()
 
 
 class SystemClock:

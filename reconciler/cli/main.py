@@ -18,9 +18,7 @@ from reconciler.cycle.result import PassResult
 from reconciler.model.errors import (
     CommandFailed,
     ExitCode,
-    Locked,
     ReconcilerError,
-    TargetUnreachable,
     UsageError,
     worst,
 )
@@ -28,7 +26,6 @@ from reconciler.telemetry.log import RedactorHolder, configure
 from reconciler.wiring import Desk, Interrupt
 
 Operation = Callable[[TargetContext], PassResult]
-_INTERRUPTED = (ExitCode.ERROR, "failed", "interrupted by a person before anything that runs was changed")
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -117,7 +114,7 @@ def _write_metrics(file: Path, desk: Desk, results: Sequence[PassResult]) -> boo
 def _run(args: Namespace, desk: Desk, names: Sequence[str]) -> list[PassResult]:
     """The operation on every chosen target, concurrently; one that fails doesn't hold up the others."""
     operation = _operation(args)
-    with desk.contexts(names, _progress) as contexts:
+    with desk.contexts(names, _progress, patience=getattr(args, "lock_wait", 0.0)) as contexts:
         if len(contexts) == 1:
             return [_guarded(operation, contexts[0])]
         with ThreadPoolExecutor(max_workers=desk.deploy.rollout.max_parallel) as pool:
@@ -163,7 +160,7 @@ def _guarded(operation: Operation, ctx: TargetContext) -> PassResult:
         result.durations.setdefault("pass", round(time.monotonic() - started, 3))
         return result
     except Interrupted:
-        code, word, text = _INTERRUPTED
+        code, word, text = _interrupted(ctx)
     except UsageError:
         raise
     except CommandFailed as error:
@@ -171,11 +168,10 @@ def _guarded(operation: Operation, ctx: TargetContext) -> PassResult:
         if not ctx.interrupted():
             code, word, text = error.exit_code, "failed", _said_once(ctx.name, ctx.mask.text(str(error)))
         else:
-            code, word, text = _INTERRUPTED
+            code, word, text = _interrupted(ctx)
     except ReconcilerError as error:
         code, text = error.exit_code, _said_once(ctx.name, ctx.mask.text(str(error)))
-        unreachable = isinstance(error, TargetUnreachable)
-        word = "unreachable" if unreachable else "locked" if isinstance(error, Locked) else _word(code)
+        word = "unreachable" if code is ExitCode.UNREACHABLE else _word(code)
     return PassResult(
         target=ctx.name,
         exit_code=code,
@@ -184,6 +180,10 @@ def _guarded(operation: Operation, ctx: TargetContext) -> PassResult:
         tag=ctx.deploy.tag,
         durations={"pass": round(time.monotonic() - started, 3)},
     )
+
+
+def _interrupted(ctx: TargetContext) -> tuple[ExitCode, str, str]:
+    return ExitCode.ERROR, "failed", f"{ctx.interrupted.why} before anything that runs was changed"
 
 
 def _said_once(name: str, text: str) -> str:
@@ -195,7 +195,9 @@ def _said_once(name: str, text: str) -> str:
 
 
 def _word(code: ExitCode) -> str:
-    return {ExitCode.BLOCKED: "blocked", ExitCode.REVERT_FAILED: "revert_failed"}.get(code, "failed")
+    return {ExitCode.BLOCKED: "blocked", ExitCode.LOCKED: "locked", ExitCode.REVERT_FAILED: "revert_failed"}.get(
+        code, "failed"
+    )
 
 
 def _worst(results: Sequence[PassResult]) -> ExitCode:

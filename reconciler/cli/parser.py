@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import argparse
 from pathlib import Path
-from typing import NoReturn
+from typing import Any, NoReturn
+
+from pydantic import TypeAdapter, ValidationError
 
 from reconciler import __version__
 from reconciler.model.errors import UsageError
+from reconciler.model.quantities import Duration
 
 DESCRIPTION = "Declarative state reconciler: GitOps for Docker Compose applications on plain servers."
 EXIT_CODES = """\
@@ -18,6 +21,21 @@ exit codes:
    3  breached and reverted            8  held: verified as far as it could be measured
    4  blocked: quarantined, suspended, not ours   64  wrong usage
 """
+
+
+def _duration(text: str) -> float:
+    try:
+        return TypeAdapter(Duration).validate_python(text)
+    except ValidationError as error:
+        raise argparse.ArgumentTypeError(f"{text!r} is no duration; write 30s, 5m or 500ms") from error
+
+
+_LOCK_WAIT: dict[str, Any] = {
+    "type": _duration,
+    "default": argparse.SUPPRESS,
+    "metavar": "DURATION",
+    "help": "wait so long for another pass to give the target back (default: not at all)",
+}
 
 
 class _Parser(argparse.ArgumentParser):
@@ -44,20 +62,23 @@ def parser() -> argparse.ArgumentParser:
     def command(name: str, text: str) -> argparse.ArgumentParser:
         return commands.add_parser(name, help=text, description=text, parents=[common])
 
+    top.add_argument("--lock-wait", **_LOCK_WAIT)
     command("validate", "check the desired state; no server is needed")
     command("plan", "show what a pass would do, and why; changes nothing")
     env = command("env", "check, compare, edit and encrypt the env values")
     _env_commands(env, common)
     command("audit", "what drifted from what serves: managed files, containers, links; changes nothing")
     command("status", "sync, health, phase and tags of every target")
-    command("adopt", "take over what already runs on a target")
+    adopt = command("adopt", "take over what already runs on a target")
     rollback = command("rollback", "go back to the way back, or to a retained release")
     rollback.add_argument("--to", metavar="TAG", help="a tag or release id that is retained on the target")
     rollback.add_argument("--forget", metavar="RELEASE", help="give a broken way back up instead of going anywhere")
-    command("retry", "lift the quarantine of this app's releases")
+    retry = command("retry", "lift the quarantine of this app's releases")
     suspend = command("suspend", "freeze the targets until `resume`")
     suspend.add_argument("--message", "-m", required=True, help="why, for whoever finds it frozen")
-    command("resume", "end a suspension")
+    resume = command("resume", "end a suspension")
+    for changing in (adopt, rollback, retry, suspend, resume):
+        changing.add_argument("--lock-wait", **_LOCK_WAIT)
     command("history", "list the run records")
     show = command("show", "show one run record")
     show.add_argument("run", metavar="RUN", help="a run's id, as `history` prints it")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 
 from reconciler.core.order import batches, with_companions
@@ -17,8 +18,10 @@ COMPOSE_TIMEOUT = 120.0
 """Seconds for one `compose up` beyond the stop grace periods of its services."""
 
 
-def apply(ctx: TargetContext, manifest: Manifest, plan: Plan, events: Events) -> None:
+def apply(ctx: TargetContext, manifest: Manifest, plan: Plan, events: Events, *, deadline: float = math.inf) -> None:
     """Carries out the plan's steps on containers. `current` points at `manifest`'s release already.
+
+    Nothing new is begun after `deadline` (of `ctx.clock.monotonic`), nor awaited.
 
     What the release doesn't have goes first: it may hold a port, or a name, that something new needs.
     Raises StartFailed when something doesn't come up, TargetUnreachable when the connection is lost.
@@ -33,9 +36,9 @@ def apply(ctx: TargetContext, manifest: Manifest, plan: Plan, events: Events) ->
     for batch in batches(manifest.services, changed):
         for service, condition in batch.waits:
             ctx.say(f"waiting for {service} ({condition.removeprefix('service_')})")
-            wait_for(ctx, events, manifest.services, service, condition)
+            wait_for(ctx, events, manifest.services, service, condition, deadline=deadline)
         ctx.say(f"bringing up {', '.join(batch.services)}")
-        _up(ctx, manifest.services, batch.services, model)
+        _up(ctx, manifest.services, batch.services, model, deadline)
     anew: set[str] = set()
     for step in plan.steps:
         if isinstance(step, Update | Connect | Disconnect) and step.container_id in anew:
@@ -48,7 +51,7 @@ def apply(ctx: TargetContext, manifest: Manifest, plan: Plan, events: Events) ->
             ctx.say(f"making {step.container} anew: {error}")
             anew.add(step.container_id)
             ctx.engine.remove(step.container_id, stop_timeout=manifest.services[step.service].stop)
-            _up(ctx, manifest.services, [step.service], model or model_of(ctx, manifest))
+            _up(ctx, manifest.services, [step.service], model or model_of(ctx, manifest), deadline)
 
 
 def _in_place(ctx: TargetContext, step: Step) -> None:
@@ -69,8 +72,17 @@ def _in_place(ctx: TargetContext, step: Step) -> None:
             return
 
 
-def _up(ctx: TargetContext, services: Mapping[str, ServiceFacts], changed: Sequence[str], model: bytes | None) -> None:
-    timeout = COMPOSE_TIMEOUT + sum(services[name].stop * services[name].replicas for name in changed)
+def _up(
+    ctx: TargetContext,
+    services: Mapping[str, ServiceFacts],
+    changed: Sequence[str],
+    model: bytes | None,
+    deadline: float,
+) -> None:
+    left = deadline - ctx.clock.monotonic()
+    if left <= 0:
+        raise StartFailed(f"{', '.join(changed)}: not brought up in time", None)
+    timeout = min(left, COMPOSE_TIMEOUT + sum(services[name].stop * services[name].replicas for name in changed))
     done = ctx.host.compose_up(with_companions(services, changed), timeout=timeout, model=model)
     if done.status != 0:
         said = [line.strip() for line in done.stderr.decode("utf-8", "replace").splitlines() if line.strip()]

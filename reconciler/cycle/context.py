@@ -56,7 +56,11 @@ class Interrupted(Exception):
 
 
 class Interruption(Protocol):
-    """Whether a person asked this target's pass to end, and it hasn't begun to go back yet."""
+    """Whether a person asked this target's pass to end, or its time is up, and it hasn't begun to go back yet."""
+
+    @property
+    def why(self) -> str:
+        """Who or what asked for it, for a sentence: `interrupted by a person`."""
 
     def __call__(self) -> bool:
         """True from the request until `answered`."""

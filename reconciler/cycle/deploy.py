@@ -67,7 +67,7 @@ def deploy(
     try:
         state, verification = _switched_and_verified(run, state, manifest, plan, since)
     except Interrupted:
-        return _given_up(run, state, manifest, verdict="interrupted", why="interrupted by a person")
+        return _given_up(run, state, manifest, verdict="interrupted", why=ctx.interrupted.why)
     except StartFailed as failure:
         run.verdict = VerdictKind.NO_GO.value
         blamed = failure.container.id if failure.container else None

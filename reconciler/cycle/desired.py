@@ -239,7 +239,12 @@ def _images(ctx: TargetContext, references: tuple[str, ...], *, pull: bool) -> t
                 )
             if pull:
                 ctx.say(f"pulling {reference}")
-                ctx.engine.pull(reference, ctx.credentials if carries_tag(ctx, reference) else None, ctx.say)
+                ctx.engine.pull(
+                    reference,
+                    ctx.credentials if carries_tag(ctx, reference) else None,
+                    ctx.say,
+                    timeout=ctx.deploy.timeouts.pull,
+                )
                 image_id = ctx.engine.image_id(reference)
                 if image_id is None:
                     raise PreflightFailed(f"image {reference} was pulled to target {ctx.name}, and isn't there")

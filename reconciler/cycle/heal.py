@@ -116,7 +116,7 @@ def _healed(run: Run, state: TargetState, manifest: Manifest, plan: Plan) -> Pas
 def _given_up(run: Run, state: TargetState, manifest: Manifest) -> PassResult:
     """A person ends the pass: a repair has nothing to undo."""
     run.verdict = "interrupted"
-    text = f"interrupted by a person while {manifest.release} was put back; the next pass goes on"
+    text = f"{run.ctx.interrupted.why} while {manifest.release} was put back; the next pass goes on"
     return run.finish(state, exit_code=ExitCode.ERROR, result="failed", reason=text)
 
 

@@ -74,6 +74,8 @@ def enter(
     it doesn't come up, TargetUnreachable.
     """
     ctx = run.ctx
+    longest = ctx.deploy.rollback.deadline
+    deadline = ctx.clock.monotonic() + max(longest - ctx.deploy.gates.window, longest / 2)
     ctx.interrupted.answered()
     make_whole(ctx, run, ctx.host.observe(), back)
     bundle = ctx.host.read_release(back)
@@ -96,8 +98,8 @@ def enter(
         view = ctx.host.observe(files=False)
         ctx.host.switch(state, back)
         observed = Observed(host=view, containers=ctx.engine.containers(ctx.project, details=True))
-        apply(ctx, bundle.manifest, make_plan(bundle.manifest, observed), events)
-        settle(ctx, events, bundle.manifest.services, deadline=ctx.deploy.rollback.deadline)
+        apply(ctx, bundle.manifest, make_plan(bundle.manifest, observed), events, deadline=deadline)
+        settle(ctx, events, bundle.manifest.services, deadline=max(0.0, deadline - ctx.clock.monotonic()))
     finally:
         events.close()
     return state, bundle.manifest, verify(ctx, bundle.manifest, since=now)

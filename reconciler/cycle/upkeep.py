@@ -108,7 +108,7 @@ def _fetched(ctx: TargetContext, reference: str, image_id: str) -> bool:
     if ours and ctx.deploy.image.delivery == "present":
         return False
     try:
-        ctx.engine.pull(reference, ctx.credentials if ours else None, ctx.say)
+        ctx.engine.pull(reference, ctx.credentials if ours else None, ctx.say, timeout=ctx.deploy.timeouts.pull)
     except TargetUnreachable:
         raise
     except ReconcilerError:

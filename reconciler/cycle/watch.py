@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 
 from reconciler.cycle.context import TargetContext
@@ -29,11 +30,19 @@ class StartFailed(ReconcilerError):
 
 
 def wait_for(
-    ctx: TargetContext, events: Events, services: Mapping[str, ServiceFacts], name: str, condition: Condition
+    ctx: TargetContext,
+    events: Events,
+    services: Mapping[str, ServiceFacts],
+    name: str,
+    condition: Condition,
+    *,
+    deadline: float = math.inf,
 ) -> None:
-    """Waits until `name` meets `condition`. Raises StartFailed as soon as it can't, or when it is late."""
+    """Waits until `name` meets `condition`. Raises StartFailed as soon as it can't, or when it is late: by its own
+    limits, or by `deadline` (of `ctx.clock.monotonic`)."""
     facts = services[name]
-    deadline = ONE_SHOT_DEADLINE if condition is Condition.COMPLETED else facts.startup + SLACK
+    granted = ONE_SHOT_DEADLINE if condition is Condition.COMPLETED else facts.startup + SLACK
+    granted = min(granted, deadline - ctx.clock.monotonic())
 
     def met(containers: tuple[ContainerFacts, ...]) -> bool:
         mine = [c for c in containers if c.service == name and not c.one_off and c.digest == facts.digest]
@@ -46,8 +55,8 @@ def wait_for(
             return bool(mine) and all(c.state == "exited" for c in mine)
         return bool(mine) and all(c.health == "healthy" for c in mine)
 
-    if not _until(ctx, events, met, deadline):
-        raise StartFailed(f"{name}: not {condition.removeprefix('service_')} after {deadline:g} s", None)
+    if not _until(ctx, events, met, granted):
+        raise StartFailed(f"{name}: not {condition.removeprefix('service_')} after {granted:.3g} s", None)
 
 
 def settle(

@@ -12,7 +12,7 @@ from reconciler.model.gates import Gates
 from reconciler.model.housekeeping import Housekeeping
 from reconciler.model.image import Image
 from reconciler.model.paths import InsidePath, RepoPath
-from reconciler.model.policy import Daemon, Drift, Git, Records, Retention, Rollback, Rollout, Stabilization
+from reconciler.model.policy import Daemon, Drift, Git, Records, Retention, Rollback, Rollout, Stabilization, Timeouts
 from reconciler.model.quantities import Tag
 from reconciler.model.target import Target
 from reconciler.model.text import ComposeName, PlainName
@@ -56,6 +56,7 @@ class Deploy(Model):
         default_factory=Stabilization.model_construct, description="The time between verified and stable."
     )
     rollback: Rollback = Field(default_factory=Rollback.model_construct, description="What a breach leads to.")
+    timeouts: Timeouts = Field(default_factory=Timeouts.model_construct, description="How long a pass waits.")
     drift: Drift = Field(default_factory=Drift.model_construct, description="How drift is looked for and treated.")
     records: Records = Field(default_factory=Records.model_construct, description="The account of each mutating pass.")
     rollout: Rollout = Field(default_factory=Rollout.model_construct, description="The order of several targets.")

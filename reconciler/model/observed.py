@@ -80,7 +80,7 @@ class HostView:
     audit: FileAudit | None = None
     env_files: tuple[bytes, ...] = field(default=(), repr=False)
     journal: tuple[str, ...] = ()
-    """What the scripts of the last passes have begun and done: generation, second, begin or end, script, what."""
+    """What the scripts of the last passes have begun and done: generation, seconds since boot, begin or end, script."""
     lease: Armed | None = None
     alone: Alone | None = None
     """What the target did by itself since the last pass."""

@@ -45,6 +45,18 @@ class Rollback(Model):
     )
 
 
+class Timeouts(Model):
+    """How long a pass waits for what has no limit of its own. Connecting, commands and health checks have one."""
+
+    pull: PositiveDuration = Field(1800.0, description="Longest pull of one image (a duration).")
+    whole_pass: PositiveDuration = Field(
+        7200.0,
+        alias="pass",
+        description="Longest pass over one target (a duration). After it the pass ends as if interrupted: before the"
+        " switch nothing is changed, after it the target goes back.",
+    )
+
+
 class Drift(Model):
     """How often drift is looked for, and what is done about it."""
 

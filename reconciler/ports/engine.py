@@ -88,8 +88,10 @@ class Engine(Protocol):
     def missing(self, *, networks: Sequence[str], volumes: Sequence[str]) -> tuple[str, ...]:
         """Those of these networks and volumes that aren't there, as `network x` and `volume y`."""
 
-    def pull(self, reference: str, credentials: Credentials | None, progress: Callable[[str], None]) -> None:
-        """Pulls one image. Raises PreflightFailed with the registry's own reason."""
+    def pull(
+        self, reference: str, credentials: Credentials | None, progress: Callable[[str], None], *, timeout: float
+    ) -> None:
+        """Pulls one image within `timeout` seconds. Raises PreflightFailed with the registry's own reason."""
 
     def remove_image(self, image_id: str) -> None:
         """Removes an image that no container uses; one in use stays, without an error."""

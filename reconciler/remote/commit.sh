@@ -20,9 +20,10 @@ cat >"$own/state.json.new"
 [ "$(wc -c <"$own/state.json.new")" -eq "$size" ] || die 70 "$own/state.json did not arrive whole"
 cat "$own/state.json.new" >"$own/state.backup.json.new"
 chmod 0600 "$own/state.json.new" "$own/state.backup.json.new"
-sync "$own/state.json.new" "$own/state.backup.json.new" 2>/dev/null || true # older ones know no files
+durable "$own/state.json.new" "$own/state.backup.json.new"
 mv -f "$own/state.json.new" "$own/state.json"
 mv -f "$own/state.backup.json.new" "$own/state.backup.json"
+durable "$own"
 umask 022
 
 if [ "$good" != - ]; then
@@ -40,4 +41,5 @@ if [ "$current" != - ]; then
     point "releases/$current" "$dir/current"
     point current/compose.yaml "$dir/compose.yaml"
     point current/.env "$dir/.env"
+    durable "$dir"
 fi

@@ -1,10 +1,10 @@
 # usage: confirm.sh DEPLOY_DIR LEASE end|soak SECONDS LASTS SILENCE   (always fenced)
-# Ends a lease: by a rename, which either this or the host's own way back wins. With "soak" what follows is the lease of
+# Ends the LEASE (any: whatever there is): by a rename, which either this or the host's own way back wins. With "soak" what follows is the lease of
 # the stabilization: looked at every SECONDS for LASTS seconds. Exit code 76: the host went back.
 lease=$2 next=$3 seconds=$4 lasts=$5 silence=$6
 base=$own/watchdog
 if [ ! -d "$base/lease" ]; then
-    [ "$next" = end ] || die 76 "the target's own watchdog went back"
+    [ "$lease" = any ] || die 76 "the target's own watchdog went back"
     exit 0
 fi
 if [ "$lease" != any ] && [ "$(sed -n 's/^lease //p' "$base/lease/about")" != "$lease" ]; then

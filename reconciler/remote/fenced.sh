@@ -8,9 +8,10 @@ set -- "$dir" "$@"
 [ -w "$own" ] || die 70 "can't write to $own as $(id -un); log in as its owner, $(stat -c %U "$own")"
 exec 8>>"$own/fence"
 flock -s 8
-newest=$(cat "$own/generation" 2>/dev/null || true)
+newest=
+read -r newest <"$own/generation" || true
 if [ "$newest" != "$generation" ]; then
-    die 76 "another has taken over ($(cat "$own/holder" 2>/dev/null || echo 'it has not said who it is')); nothing was done"
+    die 76 "another has taken over ($(tr '\n' ' ' <"$own/holder" || true)); nothing was done"
 fi
 if [ -d "$own/watchdog/reverting" ]; then die 76 "the target's own watchdog is going back; nothing was done"; fi
 acting
@@ -21,7 +22,6 @@ ended() {
     trap - EXIT
     leaving
     journal end "$0" "$status"
-    rm -f "$own/acting/$$"
     exit "$status"
 }
 trap ended EXIT

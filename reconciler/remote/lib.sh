@@ -66,35 +66,40 @@ point() {
 durable() { sync "$@" 2>/dev/null || sync; } # older ones know no files
 
 # usage: journal begin|end SCRIPT WHAT...   (SCRIPT as in $0, reconciler-<name>)
-# One line, with the generation and the second: a crash can leave the last one torn, and no other.
+# One line, with the generation and the seconds since the boot (as lock.sh began, it noted both clocks): a crash can leave
+# the last one torn, and no other. Few processes are started for it: there are two for each script.
 journal() {
     moment=$1 script=${2#reconciler-}
     shift 2
     if [ "$moment" = begin ]; then shift; fi # deploy_dir
-    printf '%s %s %s %s %.200s\n' "$generation" "$(date +%s)" "$moment" "$script" "$(printf '%s ' "$@" | tr '\n' ' ')" >>"$own/journal"
+    case $* in *"
+"*) set -- "$(printf '%s ' "$@" | tr '\n' ' ')" ;; esac
+    read -r up _ </proc/uptime
+    printf '%s %s %s %s %.200s\n' "$generation" "$up" "$moment" "$script" "$*" >>"$own/journal"
     durable "$own/journal"
 }
 
-# The start of a process in ticks since the boot, and its group: with its number they name it for good.
+# The start of a process in ticks since the boot, and its group, as $born: with its number they name it for good.
 birth() {
+    born=
     read -r stat <"/proc/$1/stat" 2>/dev/null || return 1
     # shellcheck disable=SC2086 # the fields of one line; a shell's name has no blank in it
     set -- $stat
-    printf '%s %s' "${22}" "$5"
+    born="${22} $5"
 }
 
 # Says that this shell changes something, to whoever may have to end it.
 acting() {
-    mkdir -p "$own/acting"
-    birth $$ >"$own/acting/$$"
+    birth $$
+    printf '%s\n' "$born" >"$own/acting/$$"
 }
 
 # Ends with signal $1 what is acting still, with everything that it has started.
 end_acting() {
     for entry in "$own"/acting/*; do
         [ -e "$entry" ] || continue
-        read -r born group <"$entry" || continue
-        if [ "$(birth "${entry##*/}")" = "$born $group" ]; then kill -s "$1" -- "-$group" 2>/dev/null || true; fi
+        read -r noted <"$entry" || continue
+        if birth "${entry##*/}" && [ "$born" = "$noted" ]; then kill -s "$1" -- "-${born#* }" 2>/dev/null || true; fi
     done
 }
 
@@ -115,10 +120,13 @@ next_generation() {
     durable "$own/generation.new"
     mv -f "$own/generation.new" "$own/generation"
     rm -rf "$own/acting"
+    mkdir "$own/acting"
     tail -n 300 "$own/journal" >"$own/journal.new" 2>/dev/null || true
+    read -r up _ </proc/uptime
+    printf '%s %s at %s\n' "$generation" "$up" "$(date -u '+%Y-%m-%d %H:%M:%S') UTC" >>"$own/journal.new"
     mv -f "$own/journal.new" "$own/journal"
-    durable "$own"
-    ours "$own/fence" "$own/generation" "$own/journal"
+    durable "$own/journal" "$own"
+    ours "$own/fence" "$own/generation" "$own/journal" "$own/acting"
     exec 8>&-
 }
 

@@ -13,7 +13,8 @@ export DOCKER_HOST="unix://$socket"
 base=$own/watchdog
 trap 'exit 0' HUP INT TERM
 
-field() { sed -n "s/^$1 //p" "$2/about" 2>/dev/null; }
+# Nothing where the lease is gone: it may be confirmed at any moment.
+field() { sed -n "s/^$1 //p" "$2/about" 2>/dev/null || true; }
 
 # Sleeps until the bell is rung (a reader of the pipe sees its writer come and go), or for $1 seconds.
 listen() {

@@ -45,7 +45,7 @@ def switched_and_killed(job: Job, tag: str, moment: str = "waiting for the engin
 
 def test_after_a_bad_release_the_target_goes_back_alone_and_the_next_pass_tells(any_job: Job) -> None:
     job = any_job
-    before = switched_and_killed(job, job.images.bad(Fault.CRASH), "switching to")
+    before = switched_and_killed(job, job.images.bad(Fault.CRASH), "bringing up capture")
     await_true("the target has gone back", lambda: outcome(job).is_dir(), seconds=PATIENCE)
     assert (job.project.version(), job.link("current")) == (GOOD[0], before)
     status = job.json("status", expect=2)["targets"][0]

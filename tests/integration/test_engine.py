@@ -151,16 +151,19 @@ class TestPull:
             reference = server.push(lab.image, "1", name=lab.project)
             try:
                 with pytest.raises(PreflightFailed, match=r"docker login 127\.0\.0\.1:"):
-                    engine.pull(reference, None, _ignore)
+                    engine.pull(reference, None, _ignore, timeout=60)
                 with pytest.raises(PreflightFailed, match=r"is the login right\?") as refused:
-                    engine.pull(reference, Credentials("carol", lambda: "wrong-password"), _ignore)
+                    engine.pull(reference, Credentials("carol", lambda: "wrong-password"), _ignore, timeout=60)
                 assert "wrong-password" not in str(refused.value)
                 lines: list[str] = []
-                engine.pull(reference, Credentials(login.username, lambda: login.password), lines.append)
+                known = Credentials(login.username, lambda: login.password)
+                engine.pull(reference, known, lines.append, timeout=60)
                 assert engine.image_id(reference) == lab.image_id
                 assert any("Pulling from" in line for line in lines)
                 with pytest.raises(PreflightFailed, match=r"is the tag pushed\?"):
-                    engine.pull(f"{reference}-wrong", Credentials(login.username, lambda: login.password), _ignore)
+                    engine.pull(
+                        f"{reference}-wrong", Credentials(login.username, lambda: login.password), _ignore, timeout=60
+                    )
             finally:
                 _remove(lab, reference)
 
@@ -171,17 +174,17 @@ class TestPull:
             reference = server.push(lab.image, "1", name=lab.project)
             try:
                 lines: list[str] = []
-                engine.pull(reference, None, lines.append)
+                engine.pull(reference, None, lines.append, timeout=60)
                 assert engine.image_id(reference) == lab.image_id
                 assert any("Pulling from" in line for line in lines)
                 with pytest.raises(PreflightFailed, match=r"wrong.*manifest unknown.*is the tag pushed\?"):
-                    engine.pull(f"{server.repository(lab.project)}:wrong", None, _ignore)
+                    engine.pull(f"{server.repository(lab.project)}:wrong", None, _ignore, timeout=60)
             finally:
                 _remove(lab, reference)
             server.stop()
             for credentials in (None, Credentials("any", lambda: "any")):
                 with pytest.raises(PreflightFailed, match=r"is the registry up, and can the target reach it\?"):
-                    engine.pull(reference, credentials, _ignore)
+                    engine.pull(reference, credentials, _ignore, timeout=60)
 
 
 class TestLogs:

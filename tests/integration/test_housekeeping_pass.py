@@ -16,7 +16,7 @@ from reconciler.adapters.host.target import TargetHost
 from reconciler.adapters.records.markdown import from_markdown
 from reconciler.adapters.records.store import RecordDirectory
 from reconciler.adapters.transport.local import LocalTransport
-from reconciler.cycle.context import TargetContext
+from reconciler.cycle.context import Guard, TargetContext
 from reconciler.cycle.housekeeping import foreseen, housekeeping, narrowed
 from reconciler.cycle.result import PassResult
 from reconciler.cycle.state import recover
@@ -121,6 +121,7 @@ def context(tmp_path: Path, server: Server, section: str, **given: Any) -> Targe
         "mask": Mask(),
         "say": lambda text: None,
         "interrupted": lambda: False,
+        "guard": Guard(),
         "who": HOLDER,
         "linked": {},
     }

@@ -24,8 +24,8 @@ from tests.world.network import free_port
 from tests.world.poller import Answer, ask
 
 CHECKOUT = Path(__file__).resolve().parents[2]
-PROJECT_LABELS = ("com.docker.compose.project", "io.reconciler.keeper")
-"""Compose's label on what belongs to a project, and ours on what stays outside it (keepers)."""
+PROJECT_LABELS = ("io.reconciler.keeper", "com.docker.compose.project")
+"""Ours on what stays outside a project (keepers: first, as their watchdog could bring something back), and Compose's."""
 
 Completed = subprocess.CompletedProcess[str]
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import re
 import threading
+import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
@@ -103,13 +104,18 @@ class DockerEngine:
             *(f"volume {name}" for name in volumes if name not in kept),
         )
 
-    def pull(self, reference: str, credentials: Credentials | None, progress: Callable[[str], None]) -> None:
+    def pull(
+        self, reference: str, credentials: Credentials | None, progress: Callable[[str], None], *, timeout: float
+    ) -> None:
         """Raises PreflightFailed with the registry's own reason and what to do about it."""
+        deadline = time.monotonic() + timeout
         if credentials is None:
-            pull_with_login_there(self._transport.name, self._fence.start_pull(reference), reference, progress)
+            pull_with_login_there(
+                self._transport.name, self._fence.start_pull(reference), reference, progress, deadline
+            )
             return
         with self._changing(f"pull {reference}") as client:
-            pull_with_credentials(client, self._transport.name, reference, credentials, progress)
+            pull_with_credentials(client, self._transport.name, reference, credentials, progress, deadline)
 
     def remove_image(self, image_id: str) -> None:
         """Never forced: an image that a container uses, or that is tagged in two repositories, stays."""

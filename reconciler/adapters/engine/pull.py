@@ -5,15 +5,17 @@ Credentials go in a header of one request: never into an argument, an environmen
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 
 from reconciler.adapters.engine.library import docker
-from reconciler.model.errors import PreflightFailed, TakenOver, TargetUnfit, TargetUnreachable
+from reconciler.model.errors import PreflightFailed, TakenOver, TargetTimeout, TargetUnfit, TargetUnreachable
 from reconciler.ports import Completed, Credentials, RemoteProcess
 from reconciler.remote import FENCED
 
 SILENCE_SECONDS = 900.0
 """The longest time without a line of progress: one large layer over a slow line prints none."""
+_MOMENT = 0.01
 
 _NO_DAEMON = ("cannot connect to the docker daemon", "error during connect")
 _HINTS: tuple[tuple[str, str], ...] = (
@@ -38,13 +40,21 @@ _HINTS: tuple[tuple[str, str], ...] = (
 
 
 def pull_with_credentials(
-    client: docker.APIClient, name: str, reference: str, credentials: Credentials, progress: Callable[[str], None]
+    client: docker.APIClient,
+    name: str,
+    reference: str,
+    credentials: Credentials,
+    progress: Callable[[str], None],
+    deadline: float,
 ) -> None:
-    """Raises PreflightFailed with the registry's reason, else what the docker library raises."""
+    """Raises PreflightFailed with the registry's reason, also when `deadline` (of time.monotonic) has passed; else what
+    the docker library raises."""
     login = {"username": credentials.username, "password": credentials.password()}
     shown: dict[str, str] = {}
     try:
         for step in client.pull(reference, stream=True, decode=True, auth_config=login):
+            if time.monotonic() > deadline:
+                raise _late(name, reference)
             if reason := step.get("error"):
                 raise _failed(name, reference, str(reason))
             layer, status = str(step.get("id") or ""), str(step.get("status") or "")
@@ -55,22 +65,34 @@ def pull_with_credentials(
         raise _failed(name, reference, str(error.explanation or error)) from error
 
 
-def pull_with_login_there(name: str, process: RemoteProcess, reference: str, progress: Callable[[str], None]) -> None:
+def pull_with_login_there(
+    name: str, process: RemoteProcess, reference: str, progress: Callable[[str], None], deadline: float
+) -> None:
     """Follows a `docker pull` on the target, which knows the logins and credential helpers of its user.
 
     Raises PreflightFailed with the registry's reason, TargetUnfit where the docker program is missing, and
     TargetUnreachable, also where the engine is.
     """
     try:
-        while line := process.read_line(SILENCE_SECONDS):
+        while line := process.read_line(_left(deadline)):
             progress(line.decode(errors="replace").strip())
-        ended = process.wait(SILENCE_SECONDS)
+        ended = process.wait(_left(deadline))
+    except TargetTimeout as error:
+        raise (_late(name, reference) if _left(deadline) <= _MOMENT else error) from None
     finally:
         process.close()
     if ended.status == FENCED:
         raise TakenOver(f"{name}: {' '.join(ended.stderr.decode(errors='replace').split())}")
     if ended.status != 0:
         raise _explained(name, reference, ended)
+
+
+def _left(deadline: float) -> float:
+    return min(SILENCE_SECONDS, max(_MOMENT, deadline - time.monotonic()))
+
+
+def _late(name: str, reference: str) -> PreflightFailed:
+    return PreflightFailed(f"{name}: pull of {reference}: not there in time (timeouts.pull); nothing was changed")
 
 
 def _explained(name: str, reference: str, ended: Completed) -> PreflightFailed | TargetUnfit | TargetUnreachable:
