@@ -22,7 +22,7 @@ from tests.e2e.untouched import leftovers
 from tests.faults.app import SERVICES, App, round_of
 from tests.faults.passes import Ended
 from tests.faults.scenarios import Goal
-from tests.world.world import PROJECT_LABELS
+from tests.world.world import COMPOSE_LABEL
 
 _CONTAINER = re.compile(r"/[0-9a-f]{64}$", re.MULTILINE)
 ENDING_SECONDS = 3.0
@@ -339,6 +339,6 @@ def _link(app: App, name: str) -> str:
 def _containers(app: App) -> list[Container]:
     with app.project._engine() as engine:
         found: list[Container] = engine.containers.list(
-            all=True, filters={"label": f"{PROJECT_LABELS[0]}={app.project.name}"}
+            all=True, filters={"label": f"{COMPOSE_LABEL}={app.project.name}"}
         )
     return found
