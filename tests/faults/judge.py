@@ -231,8 +231,6 @@ def _watchdog(app: App, goal: Goal, was: Before) -> Iterator[str]:
         lease = dict(line.split(" ", 1) for line in about.read_text().splitlines())
         if lease["mode"] != "soak" or lease["entering"] != app.state()["serving"]:
             yield f"a lease is left over: {lease}"
-    if acting := [path.name for path in (app.dir / ".reconciler" / "acting").glob("*")]:
-        yield f"left in acting/: {acting}"
 
 
 def _quarantine(app: App, goal: Goal, was: Before) -> Iterator[str]:

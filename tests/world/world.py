@@ -25,7 +25,8 @@ from tests.world.poller import Answer, ask
 
 CHECKOUT = Path(__file__).resolve().parents[2]
 KEEPER_LABEL, COMPOSE_LABEL = PROJECT_LABELS = ("io.reconciler.keeper", "com.docker.compose.project")
-"""Ours on what stays outside a project (keepers: first, as their watchdog could bring something back), and Compose's."""
+"""Ours on what stays outside a project (keepers: first, as their watchdog could bring something back), and Compose's
+own."""
 
 Completed = subprocess.CompletedProcess[str]
 
