@@ -54,7 +54,7 @@ class Ended:
 
     def __str__(self) -> str:
         told = self.result
-        said = f"{told.get('result')}: {told.get('message')}" if told else self.out.strip()
+        said = f"{told.get('result')} {self.steps}: {told.get('message')}" if told else self.out.strip()
         return f"exit {self.code} after {self.seconds:.1f} s, {said} {self.err.strip()[-1500:]}"
 
 
