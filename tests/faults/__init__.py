@@ -2,7 +2,7 @@
 world after the next passes (P2, P3, P5 to P8, P10, P11).
 
     make faults                                         all cases; goes on where it was interrupted
-    make faults FAULTS="--scenario revert --jobs 6"     a part of them; waiting costs no CPU, so more servers side by side
+    make faults FAULTS="--scenario revert --jobs 6"     a part of them, on more servers: waiting costs no CPU
     python -m tests.faults --scenario deploy --transport ssh --fault kill --index 12
     python -m tests.faults --case 'prune/ssh/kill/prune#1 after'     as a violation prints it
 
