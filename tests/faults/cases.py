@@ -125,7 +125,7 @@ class Bench:
 
 def _run(app: App, case: Case, pace: Pace, outcome: Outcome) -> None:
     scenario, fault = SCENARIOS[case.scenario], FAULTS[case.fault]
-    heals = not scenario.repeatable
+    heals = scenario.starts
     goal = scenario.begin(app)
     served = app.served()
     app.repo.edit({"rollback.watchdog": f"{WATCHDOG_SECONDS}s" if fault.alone else None})

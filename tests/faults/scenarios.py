@@ -32,6 +32,8 @@ class Scenario:
     arguments: tuple[str, ...] = ("--once",)
     repeatable: bool = True
     """Whether it may go on from another case's end, and another from its: a repair is paced by those before it."""
+    starts: bool = False
+    """Whether the pass changes the world by starting what is there."""
 
 
 class NotReady(RuntimeError):
@@ -116,7 +118,7 @@ SCENARIOS = {
         Scenario("deploy", _deploy),
         Scenario("env-only", _env_only, ("--once", "--env-only")),
         Scenario("revert", _revert),
-        Scenario("heal", _heal, repeatable=False),
+        Scenario("heal", _heal, repeatable=False, starts=True),
         Scenario("prune", _prune),
         Scenario("stable", _stable, repeatable=False),
     )
