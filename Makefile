@@ -5,7 +5,7 @@ STAMP := .venv/.installed
 SHELL_FILES = $(shell find . -name .venv -prune -o -name .git -prune -o -path ./reconciler/remote -prune -o \
 	\( -name '*.sh' -o -path ./.ci/run \) -type f -print)
 
-.PHONY: help setup engine packages bytecode demo test lint format pytest bench clean
+.PHONY: help setup engine packages bytecode demo test lint format pytest faults bench clean
 .DEFAULT_GOAL := help
 
 help: ## this list
@@ -35,6 +35,11 @@ test: engine setup lint pytest ## everything that has to be green: lint, then al
 # Most of the time is spent waiting for containers, so more tests at once than there are cores.
 pytest: bytecode
 	$(BIN)/pytest -n 4 --dist worksteal
+
+# Hours: it goes on where it was interrupted, for as long as reconciler/ is the same. FAULTS="--jobs 6" and other options
+# of `python -m tests.faults` fit in.
+faults: engine setup ## every step of every scenario hit by every fault, judged from the world; see tests/faults
+	$(BIN)/python -m tests.faults --done .faults/done.jsonl $(FAULTS)
 
 lint: packages $(STAMP) ## ruff, mypy, import contracts, shellcheck; needs no engine
 	$(BIN)/ruff check .

@@ -24,7 +24,7 @@ from tests.world.network import free_port
 from tests.world.poller import Answer, ask
 
 CHECKOUT = Path(__file__).resolve().parents[2]
-PROJECT_LABELS = ("io.reconciler.keeper", "com.docker.compose.project")
+KEEPER_LABEL, COMPOSE_LABEL = PROJECT_LABELS = ("io.reconciler.keeper", "com.docker.compose.project")
 """Ours on what stays outside a project (keepers: first, as their watchdog could bring something back), and Compose's."""
 
 Completed = subprocess.CompletedProcess[str]
@@ -55,7 +55,7 @@ class Project:
     def containers(self) -> dict[str, Container]:
         """Service name to container: the project's, stopped ones included. Of a scaled service, the last."""
         with self._engine() as engine:
-            found = engine.containers.list(all=True, filters={"label": f"{PROJECT_LABELS[0]}={self.name}"})
+            found = engine.containers.list(all=True, filters={"label": f"{COMPOSE_LABEL}={self.name}"})
         return {container.labels["com.docker.compose.service"]: container for container in found}
 
     def container_ids(self) -> dict[str, str]:
@@ -65,8 +65,8 @@ class Project:
     def keepers(self) -> list[Container]:
         """The containers outside the project that hold its images."""
         with self._engine() as engine:
-            found = engine.containers.list(all=True, filters={"label": f"{PROJECT_LABELS[1]}={self.name}"})
-        return [container for container in found if PROJECT_LABELS[0] not in container.labels]
+            found = engine.containers.list(all=True, filters={"label": f"{KEEPER_LABEL}={self.name}"})
+        return [container for container in found if COMPOSE_LABEL not in container.labels]
 
     def remove(self) -> None:
         """Remove every container, network and volume of the project, and its directory."""
