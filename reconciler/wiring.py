@@ -6,7 +6,6 @@ import importlib
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
@@ -21,6 +20,7 @@ from reconciler.adapters.env.values import render_env
 from reconciler.adapters.git.commit import commit_of
 from reconciler.adapters.host.target import Settings, TargetHost
 from reconciler.cycle.context import TargetContext
+from reconciler.dataclass import dataclass
 from reconciler.later import Later, once
 from reconciler.model.deploy import Deploy
 from reconciler.model.env import EnvValues

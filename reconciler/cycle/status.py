@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
@@ -10,6 +9,7 @@ from reconciler.core import history
 from reconciler.cycle.context import TargetContext
 from reconciler.cycle.desired import source_digest
 from reconciler.cycle.observe import observe, plan_by_policy
+from reconciler.dataclass import dataclass
 from reconciler.model.errors import TargetUnreachable
 from reconciler.model.observed import ContainerFacts, Observed
 from reconciler.model.stored import Manifest, Phase, TargetState

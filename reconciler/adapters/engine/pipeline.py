@@ -9,12 +9,12 @@ from __future__ import annotations
 import http.client
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from reconciler.adapters.engine.errors import EngineError
 from reconciler.adapters.engine.http import StreamAdapter
 from reconciler.adapters.engine.library import docker
+from reconciler.dataclass import dataclass
 
 _AT_ONCE = 32
 """Requests on their way at a time: few enough that sending them never waits for somebody to read the answers."""

@@ -7,11 +7,11 @@ import posixpath
 import re
 from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 from datetime import datetime
 from pathlib import PurePosixPath
 
 from reconciler.adapters.host import answers, archive, housekeeping, logins, sealed, state_file
+from reconciler.dataclass import dataclass
 from reconciler.model.audit import Action
 from reconciler.model.errors import CommandFailed, Locked, NotOurs, PreflightFailed, ReconcilerError, TargetUnfit
 from reconciler.model.housekeeping import Housekeeping
