@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
-import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime
@@ -114,8 +112,6 @@ class Desk:
         try:
             for name in names:
                 made.append(self._context(name, env, sources, commit, records, say))
-            # The docker library takes 0.13 s to import: that time is spent while the targets answer.
-            threading.Thread(target=_warm, daemon=True).start()
             yield [context for context, _ in made]
         finally:
             for _, transport in made:
@@ -215,10 +211,6 @@ def transport_to(name: str, target: Target) -> Transport:
             label=name,
         )
     )
-
-
-def _warm() -> None:
-    importlib.import_module("reconciler.adapters.engine.engine")
 
 
 def _docker_engine(transport: Transport, docker_host: str) -> DockerEngine:

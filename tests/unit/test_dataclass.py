@@ -40,18 +40,15 @@ class TestADataclass:
         assert repr(one).endswith("Thing(name='a', number=3, items=[])")
         assert dataclasses.replace(one, name="b") == thing("b", "canary")
         assert dataclasses.asdict(one) == {"name": "a", "secret": "canary", "number": 3, "items": []}
-        match one:
-            case thing(name, _, number):  # type: ignore[no-untyped-call]
-                assert (name, number) == ("a", 3)
-            case _:
-                pytest.fail("it has no positional patterns")
+        assert thing.__match_args__ == ("name", "secret", "number", "items")
 
     def test_frozen_it_never_changes_and_can_be_a_key(self, dataclass: Decorator, slots: bool) -> None:
         thing = made_by(dataclass, frozen=True, slots=slots)
         one = thing("a", "b", items=())
-        for change in (lambda: setattr(one, "name", "c"), lambda: delattr(one, "name")):
-            with pytest.raises(dataclasses.FrozenInstanceError):
-                change()
+        with pytest.raises(dataclasses.FrozenInstanceError):
+            one.name = "c"
+        with pytest.raises(dataclasses.FrozenInstanceError):
+            del one.name
         assert {one: 1}[thing("a", "b", 3, ())] == 1
         assert hasattr(one, "__dict__") is not slots
 
