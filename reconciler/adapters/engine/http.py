@@ -18,7 +18,7 @@ Dial = Callable[[float], Stream]
 """Opens a new stream to the engine, within the given seconds."""
 
 _KEPT = 3
-"""Idle connections kept. Over `dial-stdio` each holds one of 8 sessions, the reader's another; commands need the rest."""
+"""Idle connections kept. Over `dial-stdio` each holds one of 8 sessions, the reader's another; commands need some."""
 _DIAL_SECONDS = 15.0
 
 # More than that at a time is no fault: the others are made, used and closed. urllib3 would warn each time.
