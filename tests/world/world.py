@@ -194,7 +194,7 @@ def new_repo(path: Path, project: Project, images: Images) -> Repo:
         shutil.copy(CHECKOUT / name, path / name)
     shutil.copytree(CHECKOUT / "desired_state", path / "desired_state")
     repo = Repo(path, project)
-    # Each probe is three processes of the engine's, 60 ms of CPU: at one a second, four tests' apps kept half a core busy.
+    # Each probe costs the engine 60 ms of CPU: at one a second, the apps of four tests kept half a core busy.
     compose = path / "desired_state" / "observer" / "compose.yaml"
     quick = compose.read_text().replace("interval: 1s", "interval: 3s\n      start_interval: 300ms")
     compose.write_text(quick.replace("retries: 3", "retries: 2"))
