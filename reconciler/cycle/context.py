@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import datetime
 from typing import TYPE_CHECKING, Protocol
 
 from reconciler.core.render import Place
+from reconciler.dataclass import dataclass
 from reconciler.model.deploy import Deploy
 from reconciler.model.env import EnvValues
 from reconciler.model.sources import SourceTree

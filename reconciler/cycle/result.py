@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import field
 
+from reconciler.dataclass import dataclass
 from reconciler.model.errors import ExitCode
 from reconciler.model.measure import Measurement
 from reconciler.model.plan import Plan
