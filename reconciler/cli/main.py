@@ -9,6 +9,7 @@ import time
 from argparse import Namespace
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 
 from reconciler.cli.parser import parser
@@ -160,6 +161,8 @@ def _guarded(operation: Operation, ctx: TargetContext) -> PassResult:
     try:
         result = operation(ctx)
         result.durations.setdefault("pass", round(time.monotonic() - started, 3))
+        if ctx.guard.told:
+            result = replace(result, notes=(ctx.guard.told, *result.notes), alone=ctx.guard.ended)
         return result
     except Interrupted:
         code, word, text = _interrupted(ctx)

@@ -9,6 +9,7 @@ from reconciler.model.errors import ExitCode
 from reconciler.model.measure import Measurement
 from reconciler.model.plan import Plan
 from reconciler.model.stored import TargetState
+from reconciler.model.watchdog import Ended
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,3 +35,5 @@ class PassResult:
     measurements: tuple[Measurement, ...] = ()
     record: str | None = None
     durations: dict[str, float] = field(default_factory=dict)
+    alone: Ended | None = None
+    """What the target had done by itself before this pass."""
