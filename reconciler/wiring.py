@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import importlib
-import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
@@ -22,6 +20,7 @@ from reconciler.adapters.git.commit import commit_of
 from reconciler.adapters.host.held_lock import LONGEST_BEAT
 from reconciler.adapters.host.target import Settings, TargetHost
 from reconciler.cycle.context import TargetContext
+from reconciler.dataclass import dataclass
 from reconciler.later import Later, once
 from reconciler.model.deploy import Deploy
 from reconciler.model.env import EnvValues
@@ -119,8 +118,6 @@ class Desk:
             for name in names:
                 context, transport = self._context(name, env, sources, commit, records, say)
                 made.append((replace(context, patience=patience), transport))
-            # The docker library takes 0.13 s to import: that time is spent while the targets answer.
-            threading.Thread(target=_warm, daemon=True).start()
             yield [context for context, _ in made]
         finally:
             for _, transport in made:
@@ -222,10 +219,6 @@ def transport_to(name: str, target: Target) -> Transport:
             label=name,
         )
     )
-
-
-def _warm() -> None:
-    importlib.import_module("reconciler.adapters.engine.engine")
 
 
 def _docker_engine(transport: Transport, target: Target, host: TargetHost) -> DockerEngine:

@@ -33,7 +33,8 @@ PROJECT, IMAGES = "demo-observer", "observer-demo"
 """The Compose project and the images' repository in deploy.yaml: nothing else on this machine is called so."""
 PORT = 18080
 """The port in .env.server.example and deploy.yaml; another one where it is taken."""
-LABELS = (f"io.reconciler.keeper={PROJECT}", f"com.docker.compose.project={PROJECT}")
+KEEPERS = f"io.reconciler.keeper={PROJECT}"
+CONTAINERS = f"com.docker.compose.project={PROJECT}"
 
 FIRST, GOOD, BAD = "20260122_101500", "20260123_094500", "20260123_163000"
 RELEASES = {FIRST: Fault.NONE, GOOD: Fault.NONE, BAD: Fault.UNHEALTHY}
@@ -171,13 +172,13 @@ def clean_up(demo: Demo) -> None:
     """Remove everything of the demo from the engine and the disk. What can't be removed is named, and left."""
     try:
         with closing(docker.DockerClient.from_env()) as engine:
-            for label in LABELS:
+            for label in (KEEPERS, CONTAINERS):
                 for container in engine.containers.list(all=True, filters={"label": label}):
                     with suppress(NotFound):
                         container.remove(force=True, v=True)
-            for network in engine.networks.list(filters={"label": LABELS[0]}):
+            for network in engine.networks.list(filters={"label": CONTAINERS}):
                 network.remove()
-            for volume in engine.volumes.list(filters={"label": LABELS[0]}):
+            for volume in engine.volumes.list(filters={"label": CONTAINERS}):
                 volume.remove()
             _remove_data(demo, engine)
             for image in engine.images.list(name=IMAGES, filters={"label": f"{LABEL}=1"}):
@@ -218,7 +219,7 @@ def _expect_version(demo: Demo, tag: str) -> None:
 def _containers() -> dict[str, str]:
     """Service name to id of the project's containers, stopped ones included."""
     with closing(docker.DockerClient.from_env()) as engine:
-        found = engine.containers.list(all=True, filters={"label": LABELS[0]})
+        found = engine.containers.list(all=True, filters={"label": CONTAINERS})
     return {each.labels["com.docker.compose.service"]: str(each.id) for each in found}
 
 

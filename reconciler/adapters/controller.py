@@ -8,9 +8,11 @@ import os
 import platform
 import threading
 import time
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import UTC, datetime
 from functools import cache
+
+from reconciler.dataclass import dataclass
 
 
 @dataclass(slots=True)

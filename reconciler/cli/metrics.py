@@ -12,6 +12,7 @@ from reconciler.cycle.result import PassResult
 from reconciler.model.deploy import Deploy
 from reconciler.model.errors import ExitCode
 from reconciler.model.stored import Phase
+from reconciler.model.watchdog import Ended
 from reconciler.telemetry.metrics import PassSample, write_textfile
 
 _DEPLOYS = {"deployed": "verified", "held": "held", "reverted": "reverted", "revert_failed": "revert_failed"}
@@ -67,12 +68,16 @@ def _health(result: PassResult) -> str:
 
 
 def _rollbacks(result: PassResult) -> dict[tuple[str, str], int]:
+    counted: Counter[tuple[str, str]] = Counter()
     match result.result:
         case "reverted" if result.state and result.state.phase is Phase.ROLLED_BACK:
-            return {("breach", "verified"): 1}
+            counted["breach", "verified"] += 1
         case "revert_failed":
-            return {("breach", "failed"): 1}
+            counted["breach", "failed"] += 1
         case "rolled_back":
-            return {("by_hand", "verified"): 1}
-        case _:
-            return {}
+            counted["by_hand", "verified"] += 1
+    if result.alone is Ended.REVERTED:
+        counted["watchdog", "verified"] += 1
+    elif result.alone in {Ended.REVERT_FAILED, Ended.ABANDONED}:
+        counted["watchdog", "failed"] += 1
+    return counted

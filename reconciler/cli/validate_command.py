@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from reconciler.cli.render import Screen, print_json
 from reconciler.core.compose_mounts import Grounds
 from reconciler.core.compose_policy import errors, judge, refusal, warnings
 from reconciler.core.render import Place, ensure_self_contained
+from reconciler.dataclass import dataclass
 from reconciler.model.env import EnvValues
 from reconciler.model.errors import ExitCode, PreflightFailed, TargetUnfit
 from reconciler.model.sources import SourceTree

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import posixpath
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from pathlib import PurePosixPath
 from typing import Any
 
+from reconciler.dataclass import dataclass
 from reconciler.model.deploy import Deploy
 from reconciler.model.release import Rendering
 

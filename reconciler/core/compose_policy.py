@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Literal
 
 from reconciler.core.compose_mounts import Grounds
 from reconciler.core.compose_rules import find
+from reconciler.dataclass import dataclass
 from reconciler.model.compose_policy import Allowed, ComposePolicy, Rule
 from reconciler.model.release import Rendering
 

@@ -7,12 +7,12 @@ env values (P9). `docs/policy/<rule>.md` says why each rule is there.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from typing import Any
 
 from reconciler.core import compose_mounts
 from reconciler.core.compose_mounts import Grounds, Mount
 from reconciler.core.services import facts_of
+from reconciler.dataclass import dataclass
 from reconciler.model.compose_policy import Rule
 from reconciler.model.release import Rendering
 from reconciler.model.stored import Condition

@@ -7,10 +7,10 @@ compare theirs.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from enum import StrEnum
 
 from reconciler.core import digest
+from reconciler.dataclass import dataclass
 from reconciler.model.env_contract import RESERVED
 
 LENGTH = 8

@@ -7,11 +7,12 @@ seal that isn't the state's proves nothing: nothing is expected by it, and nothi
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from fnmatch import fnmatchcase
 
 from reconciler.core import digest, file_layout, history
 from reconciler.core.link_audit import changed, links, state_copies
+from reconciler.dataclass import dataclass
 from reconciler.model.audit import (
     Entry,
     FileAudit,

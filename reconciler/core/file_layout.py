@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from enum import Enum, auto
 
+from reconciler.dataclass import dataclass
 from reconciler.model.audit import Kind
 
 FILES, SEALED = ".reconciler/files", ".reconciler/sealed"

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
 
+from reconciler.dataclass import dataclass
 from reconciler.model.stored import Condition, ServiceFacts
 
 

@@ -10,12 +10,13 @@ from __future__ import annotations
 import copy
 import posixpath
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import PurePosixPath
 from typing import Any
 
 from reconciler.core import digest
 from reconciler.core.services import facts_of, replicas_of, sharing_order
+from reconciler.dataclass import dataclass
 from reconciler.model.errors import PreflightFailed
 from reconciler.model.observed import LABEL_APP, LABEL_DIGEST
 from reconciler.model.release import ManagedFile, Rendering

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Sequence
-from dataclasses import dataclass
 
 from reconciler.core.file_audit import findings
 from reconciler.core.live import live_drift, step_back
+from reconciler.dataclass import dataclass
 from reconciler.model.audit import Restore
 from reconciler.model.drift import Drift, Vector
 from reconciler.model.observed import LABEL_APP, ContainerFacts, Observed

@@ -8,10 +8,10 @@ nothing.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 from datetime import datetime
 
 from reconciler.core.verdict import ERROR_LIMIT, tells
+from reconciler.dataclass import dataclass
 from reconciler.model.measure import Measurement, Outcome
 from reconciler.model.stored import Stabilization
 

@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import datetime
 from typing import TYPE_CHECKING, Protocol
 
 from reconciler.core.render import Place
+from reconciler.dataclass import dataclass
 from reconciler.model.deploy import Deploy
 from reconciler.model.env import EnvValues
 from reconciler.model.sources import SourceTree
 from reconciler.model.stored import ServiceFacts, TargetState
 from reconciler.model.target import Target
-from reconciler.model.watchdog import Mode
+from reconciler.model.watchdog import Ended, Mode
 from reconciler.ports import Clock, Credentials, Engine, Gate, Host
 
 if TYPE_CHECKING:
@@ -71,10 +72,12 @@ class Interruption(Protocol):
 
 @dataclass(slots=True)
 class Guard:
-    """The lease that lies on the target during a pass (`cycle.guard`)."""
+    """The lease that lies on the target during a pass (`cycle.guard`), and what the target did alone before it."""
 
     lease: str | None = None
     mode: Mode | None = None
+    ended: Ended | None = None
+    told: str = ""
 
 
 @dataclass(frozen=True, slots=True)

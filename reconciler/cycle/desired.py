@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 
 from reconciler.core import digest
@@ -19,6 +18,7 @@ from reconciler.core.render import (
 )
 from reconciler.cycle import compose_policy
 from reconciler.cycle.context import TargetContext
+from reconciler.dataclass import dataclass
 from reconciler.model.errors import PreflightFailed
 from reconciler.model.observed import HostView
 from reconciler.model.plan import Pull

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 
 from reconciler.core.env_diff import Comparison, all_added, compare, fingerprints
 from reconciler.cycle.context import TargetContext
+from reconciler.dataclass import dataclass
 from reconciler.model.errors import NotOurs, TargetUnfit
 from reconciler.model.observed import HostView
 

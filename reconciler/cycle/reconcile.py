@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from reconciler.core import history
 from reconciler.core.account import left_text, masked
@@ -18,6 +18,7 @@ from reconciler.cycle.observe import observe, plan_by_policy
 from reconciler.cycle.result import PassResult
 from reconciler.cycle.runtime import NOTE as RUNTIME_NOTE
 from reconciler.cycle.state import known, not_ours, recover, refuse_foreign, save_state
+from reconciler.dataclass import dataclass
 from reconciler.model.errors import ExitCode, NotOurs, PreflightFailed
 from reconciler.model.observed import HostView, Observed
 from reconciler.model.plan import Plan

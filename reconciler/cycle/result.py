@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import field
 
+from reconciler.dataclass import dataclass
 from reconciler.model.errors import ExitCode
 from reconciler.model.measure import Measurement
 from reconciler.model.plan import Plan
 from reconciler.model.stored import TargetState
+from reconciler.model.watchdog import Ended
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,3 +35,5 @@ class PassResult:
     measurements: tuple[Measurement, ...] = ()
     record: str | None = None
     durations: dict[str, float] = field(default_factory=dict)
+    alone: Ended | None = None
+    """What the target had done by itself before this pass."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import datetime
 
 from reconciler.core.account import drift_lines, masked, plan_lines, recorded
@@ -12,6 +12,7 @@ from reconciler.cycle import guard
 from reconciler.cycle.context import TargetContext
 from reconciler.cycle.result import PassResult
 from reconciler.cycle.state import save_state
+from reconciler.dataclass import dataclass
 from reconciler.model.errors import ExitCode
 from reconciler.model.measure import Measurement
 from reconciler.model.plan import Plan

@@ -75,7 +75,8 @@ def recover(ctx: TargetContext, view: HostView) -> TargetState:
         from reconciler.core.watchdog import absorbed
 
         alone, before = view.alone, state
-        ctx.say(alone_text(alone))
+        ctx.guard.ended, ctx.guard.told = alone.result, ctx.mask.text(alone_text(alone))
+        ctx.say(ctx.guard.told)
         state = absorbed(state, alone)
         _recorded(ctx, alone.lease, lambda: _account_alone(ctx, before, state, alone))
     state = state.model_copy(update={"open": None})

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
@@ -11,6 +10,7 @@ from reconciler.cycle.context import TargetContext
 from reconciler.cycle.desired import source_digest
 from reconciler.cycle.observe import observe, plan_by_policy
 from reconciler.cycle.state import known
+from reconciler.dataclass import dataclass
 from reconciler.model.errors import TargetUnreachable
 from reconciler.model.observed import ContainerFacts, Observed
 from reconciler.model.stored import Manifest, Phase, TargetState

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from datetime import datetime
 
 from reconciler.core.verdict import judge_so_far, judge_window
 from reconciler.cycle.context import TargetContext
+from reconciler.dataclass import dataclass
 from reconciler.model.measure import Measurement, Verdict
 from reconciler.model.stored import Manifest
 from reconciler.ports import Gate

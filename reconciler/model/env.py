@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from pydantic import SecretBytes, SecretStr
+
+from reconciler.dataclass import dataclass
 
 
 @dataclass(frozen=True, slots=True)

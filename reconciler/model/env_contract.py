@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from enum import StrEnum
 from typing import Final
 
 from pydantic import SecretStr
 
+from reconciler.dataclass import dataclass
 from reconciler.model.env import EnvEntry
 
 RESERVED: Final[Mapping[str, str]] = {"TAG": "TAG comes from deploy.yaml's `tag:`"}

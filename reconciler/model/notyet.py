@@ -6,8 +6,8 @@ The rules look at the file as it was read, before the models do: they may name w
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 
+from reconciler.dataclass import dataclass
 from reconciler.model.base import Location
 
 LATER_SECTIONS = ("windows", "notify", "pipeline", "approvals", "migrations", "language")

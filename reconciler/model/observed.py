@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import datetime
 
+from reconciler.dataclass import dataclass
 from reconciler.model.audit import FileAudit, StateCopies
 from reconciler.model.stored import Live, Manifest, TargetState
 from reconciler.model.watchdog import Alone, Armed

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from enum import StrEnum
 
+from reconciler.dataclass import dataclass
 from reconciler.model.audit import Action as Putting
 from reconciler.model.drift import Drift, Vector
 from reconciler.model.stored import Attachment

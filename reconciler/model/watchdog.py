@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
+from reconciler.dataclass import dataclass
 from reconciler.model.stored import Condition
 
 

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 
+from reconciler.dataclass import dataclass
 from reconciler.model.observed import ContainerFacts
 from reconciler.model.stored import Attachment
 from reconciler.model.trace import Change

@@ -202,14 +202,12 @@ def await_true(what: str, condition: Callable[[], object], *, seconds: float = 2
 
 @contextmanager
 def new_job(tmp: Path, images: Images, ssh: SshServer | None = None) -> Iterator[Job]:
-    """A job with short gates and quick health checks, one named volume in web, and nothing deployed yet."""
+    """A job with short gates, one named volume in web, and nothing deployed yet."""
     with new_project(tmp) as project:
         repo = new_repo(tmp / "repo", project, images)
         compose = repo.path / "desired_state" / "observer" / "compose.yaml"
-        # Each probe is a process of the engine's: many tests side by side keep two cores busy with little else.
-        text = compose.read_text().replace("interval: 1s", "interval: 1s\n      start_interval: 300ms")
         uploads = "      - ./uploads:/data/uploads\n"
-        text = text.replace(uploads, f"{uploads}      - keep:/data/keep\n")
+        text = compose.read_text().replace(uploads, f"{uploads}      - keep:/data/keep\n")
         compose.write_text(f"{text}\nvolumes:\n  keep:\n")
         repo.edit({**GATES, **SLOW_TO_STABILIZE, **(over_ssh(ssh) if ssh else {})})
         repo.commit("Short gates")

@@ -23,8 +23,8 @@ def everything(directory: Path) -> dict[str, tuple[int, int, int]]:
     }
 
 
-def test_an_app_deployed_by_hand_is_refused_then_adopted_then_reverted_to(any_job: Job) -> None:
-    job = any_job
+def test_an_app_deployed_by_hand_is_refused_then_adopted_then_reverted_to(far_job: Job) -> None:
+    job = far_job
     run_by_hand(job, GOOD[0])
     started, files = job.started(), everything(job.dir)
     done = job.once(expect=4)
@@ -61,9 +61,8 @@ def test_a_bad_tag_right_after_the_adoption_comes_back_to_what_was_adopted(job: 
     assert (job.project.version(), job.link("current")) == (GOOD[0], adopted)
 
 
-def test_a_directory_of_somebody_else_is_refused_and_stays_as_it_was(any_job: Job) -> None:
+def test_a_directory_of_somebody_else_is_refused_and_stays_as_it_was(job: Job) -> None:
     """Also after an adoption was tried and refused: that made it nobody's but theirs."""
-    job = any_job
     job.dir.mkdir(parents=True)
     (job.dir / "thesis.tex").write_text("ten years of work")
     (job.dir / ".git").mkdir()

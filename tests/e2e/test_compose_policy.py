@@ -54,9 +54,8 @@ def notes(job: Job, command: str = "plan", *, expect: int = 0) -> list[str]:
     return found
 
 
-def test_what_the_policy_refuses_is_refused_before_anything_is_touched(any_job: Job) -> None:
+def test_what_the_policy_refuses_is_refused_before_anything_is_touched(job: Job) -> None:
     """On a first release nothing is made; on a running app nothing changes; allowed with a reason, it goes through."""
-    job = any_job
     edit(job, UPLOADS, SOCKET)
     said = job.once(expect=1).stdout
     assert "service web: volumes[3] mounts the Docker socket (docker-socket)" in said

@@ -32,13 +32,13 @@ def test_only_the_consumer_of_a_changed_key_is_recreated_and_no_tag_moves(far_jo
     job.plant()
     before, release = job.started(), job.link("current")
     job.repo.release("20991231_235959")
-    job.repo.set_env(CAPTURE_INTERVAL="0.25")
+    job.repo.set_env(CAPTURE_INTERVAL="1.25")
     plan = job.json("--once", "--dry-run", "--env-only", expect=2)["targets"][0]
     assert [step["kind"] for step in plan["steps"]] == ["stage", "switch", "up"]
     job.once("--env-only")
     after = job.started()
     assert {name for name in after if after[name] != before[name]} == {"capture"}
-    assert value(job, "capture", "CAPTURE_INTERVAL") == "0.25"
+    assert value(job, "capture", "CAPTURE_INTERVAL") == "1.25"
     assert job.project.version() == GOOD[0]
     assert job.link("current") != release
     assert job.link("current").startswith(f"{GOOD[0]}-")
@@ -75,7 +75,7 @@ def test_what_would_bring_more_than_values_is_refused_and_touches_nothing(job: J
     for arguments in (["--once", "--env-only"], ["--once", "--env-only", "--dry-run"]):
         refused(job.repo.reconcile(*arguments), 1, "another image", "run a whole pass")
     job.repo.set_env(IMAGE=job.images.repository)
-    edit_compose(job, "retries: 3", "retries: 4")
+    edit_compose(job, "retries: 2", "retries: 4")
     refused(job.repo.reconcile("--once", "--env-only"), 1, "more than values", "run a whole pass")
     assert (job.started(), job.files()) == (started, files)
     assert len(job.records()) == 1

@@ -21,8 +21,8 @@ def old_file(job: Job, name: str) -> None:
     os.utime(path, (then, then))
 
 
-def test_old_files_go_from_temp_alone_and_that_is_on_record(any_job: Job, neighbour: Neighbour) -> None:
-    job = any_job
+def test_old_files_go_from_temp_alone_and_that_is_on_record(far_job: Job, neighbour: Neighbour) -> None:
+    job = far_job
     job.deploy(job.images.good())
     job.plant()
     for area in ("temp", "temp/deep", "logs", "uploads", "archives/data", "runtime/state"):

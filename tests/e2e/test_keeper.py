@@ -13,6 +13,7 @@ import pytest
 
 from ops.demo.images import Fault
 from tests.e2e.far import Far, far_away
+from tests.e2e.untouched import EVERY
 from tests.world.engine import SecondEngine, second_engine
 from tests.world.images import GOOD, Images
 from tests.world.poller import poll
@@ -122,7 +123,7 @@ def test_a_release_that_comes_back_has_its_images_or_nothing_is_touched(
     lose(far, images.id(A))
     ids = far.project.container_ids()
     open_registry.stop()
-    with poll(far.project.url("/version"), place=far.server.inside) as client:
+    with poll(far.project.url("/version"), every=EVERY, place=far.server.inside) as client:
         client.wait_for(B)
         refused = deploy(far, A, code=1)
         client.wait_for(B)
@@ -160,7 +161,7 @@ def test_without_its_way_back_nothing_is_touched(far: Far, images: Images) -> No
     lose(far, images.id(A))
     ids = far.project.container_ids()
     releases = sorted((far.project.deploy_dir / "releases").iterdir())
-    with poll(far.project.url("/version"), place=far.server.inside) as client:
+    with poll(far.project.url("/version"), every=EVERY, place=far.server.inside) as client:
         client.wait_for(B)
         refused = deploy(far, C, code=1)
         client.wait_for(B)

@@ -41,13 +41,13 @@ def test_the_whole_way_of_good_releases(any_job: Job, neighbour: Neighbour) -> N
 def test_another_value_or_config_file_is_another_release_of_the_tag_and_recreates_its_service_alone(job: Job) -> None:
     job.once()
     before, release = job.started(), job.link("current")
-    job.repo.set_env(CAPTURE_INTERVAL="0.25")
+    job.repo.set_env(CAPTURE_INTERVAL="1.25")
     job.once()
     after = job.started()
     assert job.link("current") != release
     assert job.link("current").startswith(f"{GOOD[0]}-")
     assert {name for name in after if after[name] != before[name]} == {"capture"}
-    assert "CAPTURE_INTERVAL=0.25" in job.service("capture").attrs["Config"]["Env"]
+    assert "CAPTURE_INTERVAL=1.25" in job.service("capture").attrs["Config"]["Env"]
 
     before, release = after, job.link("current")
     job.repo.write(CONFIG, (job.repo.path / CONFIG).read_text() + "keep_archives=7\n")

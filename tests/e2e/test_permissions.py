@@ -37,7 +37,7 @@ def test_after_each_kind_of_pass_it_is_read_only_and_secrets_are_the_owners_alon
     job.deploy(job.images.bad(Fault.UNHEALTHY), expect=3)
     assert_closed(job, "a revert, with evidence")
     job.deploy(GOOD[1])
-    job.repo.set_env(CAPTURE_INTERVAL="0.5")
+    job.repo.set_env(CAPTURE_INTERVAL="1.5")
     job.once("--env-only")
     assert_closed(job, "other values")
     manifest = job.dir / "current" / "manifest.json"

@@ -15,7 +15,7 @@ import pytest
 
 from reconciler.adapters.host.target import Settings, TargetHost
 from reconciler.adapters.transport.local import LocalTransport
-from reconciler.model.errors import Locked, TakenOver
+from reconciler.model.errors import Locked, TakenOver, TargetUnreachable
 from reconciler.model.stored import Phase, TargetState
 from reconciler.model.watchdog import BringUp, Lease, Silence
 from reconciler.remote import script
@@ -137,7 +137,7 @@ def test_a_holder_that_nobody_hears_of_gives_the_lock_back(place: Path, tmp_path
             holder.stdin.flush()
         with pytest.raises(Locked):
             host(place).lock("bob", "tag 2")
-        lock, _ = host(place).lock("bob", "tag 2", patience=20)
+        lock, _ = host(place).lock("bob", "tag 2", patience=10)
         assert holder.wait(5) == 0
         lock.release()
 
@@ -262,3 +262,29 @@ def test_what_is_renamed_into_place_is_on_the_disk_before_and_after(place: Path,
     moved = calls.index(f"mv -f {own}/generation.new {own}/generation")
     assert f"sync {own}/generation.new" in calls[:moved]
     assert f"sync {own}" in calls[moved:]
+
+
+def test_the_confirmation_goes_over_a_new_connection(place: Path) -> None:
+    """The old one works and proves nothing: a release that closes the door would be confirmed through it."""
+    made: list[LocalTransport] = []
+
+    def connect() -> LocalTransport:
+        made.append(LocalTransport())
+        if len(made) > 1:
+            made[-1].close()  # as a login that is refused
+        return made[-1]
+
+    settings = Settings("here", PurePosixPath(place), "app", "app", (), "unix:///none")
+    ours = TargetHost(LocalTransport(), settings, connect)
+    lock, _ = ours.lock("alice", "tag 1")
+    ours.arm(lease(), in_keeper=False)
+    ours.confirm("run1_alone", looks=60.0, lasts=3600.0, silence=Silence.KEEP)
+    assert len(made) == 1
+    assert "mode soak" in (place / ".reconciler" / "watchdog" / "lease" / "about").read_text()
+    ours.arm(lease(), in_keeper=False)
+    with pytest.raises(TargetUnreachable):
+        ours.confirm("run1_alone", looks=None, lasts=0.0, silence=Silence.KEEP)
+    assert (place / ".reconciler" / "watchdog" / "lease").is_dir()
+    ours.disarm()
+    assert not (place / ".reconciler" / "watchdog" / "lease").exists()
+    lock.release()

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +15,7 @@ import yaml
 
 from reconciler.adapters.desired.files import ABSENT, Unreadable, read_regular
 from reconciler.adapters.desired.wording import clip, show_path
+from reconciler.dataclass import dataclass
 from reconciler.model.base import Location, WrittenFloat, WrittenInt
 from reconciler.model.errors import DesiredStateError
 

@@ -6,10 +6,12 @@ For looking at Compose files without Compose. Reading deploy.yaml is `yaml_loade
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any, Union
 
 import yaml
+
+from reconciler.dataclass import dataclass
 
 MOST_EVENTS = 500_000
 _DEEPEST_MERGE = 50

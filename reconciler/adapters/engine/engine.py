@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 import re
 import threading
@@ -9,21 +10,23 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
+from urllib.parse import quote
 
 from reconciler.adapters.engine import facts, logs
 from reconciler.adapters.engine.changes import changes
-from reconciler.adapters.engine.client import Client, api_client, engine_errors, socket_path
+from reconciler.adapters.engine.errors import engine_errors
 from reconciler.adapters.engine.events import EventStream
 from reconciler.adapters.engine.fence import Fence
 from reconciler.adapters.engine.in_place import InPlace
 from reconciler.adapters.engine.keeper import Keepers
 from reconciler.adapters.engine.keeper_config import Duty
-from reconciler.adapters.engine.library import docker
-from reconciler.adapters.engine.pipeline import get_all
+from reconciler.adapters.engine.library import docker, load
 from reconciler.adapters.engine.project_events import ProjectEvents
 from reconciler.adapters.engine.pull import pull_with_credentials, pull_with_login_there
-from reconciler.adapters.engine.survey import survey
+from reconciler.adapters.engine.reader import Reader
+from reconciler.adapters.engine.survey import listing, survey
 from reconciler.adapters.engine.usage import UsageMeter
+from reconciler.model.engine_socket import socket_path
 from reconciler.model.errors import TargetUnreachable
 from reconciler.model.observed import LABEL_KEEPER, LABEL_WATCHDOG, ContainerFacts
 from reconciler.model.stored import Attachment
@@ -53,7 +56,8 @@ class DockerEngine:
         self._fence = fence
         self._socket = socket_path(docker_host)
         self._lock = threading.Lock()
-        self._client: Client | None = None
+        self._reader = Reader(transport, self._socket, TIMEOUT_SECONDS)
+        self._client: docker.APIClient | None = None
         self._meter = UsageMeter()
 
     def containers(self, project: str, *, details: bool) -> tuple[ContainerFacts, ...]:
@@ -61,22 +65,22 @@ class DockerEngine:
 
         When one vanishes in between, everything is read again: the answer is of one moment, or there is none.
         """
-        with self._asking() as client:
+        with self._looking() as reader:
             for _ in range(_LISTINGS):
-                listed = client.containers(all=True, filters={"label": f"{facts.COMPOSE_PROJECT}={project}"})
+                listed = reader.get(_of(project))
                 if not details:
                     return _by_name(facts.from_list(entry) for entry in listed)
-                answers = get_all(client, [f"/containers/{entry['Id']}/json" for entry in listed])
+                answers = reader.get_all([f"/containers/{entry['Id']}/json" for entry in listed])
                 if not any(answer.is_missing for answer in answers):
-                    return _by_name(facts.from_inspect(answer.json(self._transport.name)) for answer in answers)
+                    return _by_name(facts.from_inspect(answer.json(reader.name)) for answer in answers)
         raise TargetUnreachable(
             f"{self._transport.name}: the containers of {project} change faster than they can be read"
         )
 
     def survey(self, project: str, *, layers: bool, kept: frozenset[str]) -> Survey:
-        with self._asking() as client:
+        with self._looking() as reader:
             for _ in range(_LISTINGS):
-                found = survey(client, self._transport.name, project, layers=layers, kept=kept)
+                found = survey(reader, project, layers=layers, kept=kept)
                 if found is not None:
                     return found
         raise TargetUnreachable(
@@ -84,21 +88,22 @@ class DockerEngine:
         )
 
     def origin(self, project: str) -> Origin | None:
-        with self._asking() as client:
-            listed = client.containers(all=True, filters={"label": f"{facts.COMPOSE_PROJECT}={project}"})
+        with self._looking() as reader:
+            listed = reader.get(_of(project))
         found = {facts.origin(entry.get("Labels") or {}) for entry in listed}
         return found.pop() if len(found) == 1 else None
 
     def image_id(self, reference: str) -> str | None:
-        with self._asking() as client, suppress(docker.errors.NotFound):
-            image: facts.Json = client.inspect_image(reference)  # type: ignore[no-untyped-call]  # the stubs say nothing
-            return str(image["Id"])
-        return None
+        # Who asks for an image is about to change something, for which the library is needed: it comes meanwhile.
+        threading.Thread(target=load, daemon=True).start()
+        with self._looking() as reader:
+            [answer] = reader.get_all([f"/images/{quote(reference)}/json"])
+            return None if answer.is_missing else str(answer.json(reader.name)["Id"])
 
     def missing(self, *, networks: Sequence[str], volumes: Sequence[str]) -> tuple[str, ...]:
-        with self._asking() as client:
-            there = {str(network["Name"]) for network in client.networks()} if networks else set()
-            kept = {str(volume["Name"]) for volume in client.volumes()["Volumes"] or ()} if volumes else set()
+        with self._looking() as reader:
+            there = {str(network["Name"]) for network in reader.get("/networks")} if networks else set()
+            kept = {str(volume["Name"]) for volume in reader.get("/volumes")["Volumes"] or ()} if volumes else set()
         return (
             *(f"network {name}" for name in networks if name not in there),
             *(f"volume {name}" for name in volumes if name not in kept),
@@ -110,9 +115,8 @@ class DockerEngine:
         """Raises PreflightFailed with the registry's own reason and what to do about it."""
         deadline = time.monotonic() + timeout
         if credentials is None:
-            pull_with_login_there(
-                self._transport.name, self._fence.start_pull(reference), reference, progress, deadline
-            )
+            process = self._fence.start_pull(reference)
+            pull_with_login_there(self._transport.name, process, reference, progress, deadline)
             return
         with self._changing(f"pull {reference}") as client:
             pull_with_credentials(client, self._transport.name, reference, credentials, progress, deadline)
@@ -161,9 +165,9 @@ class DockerEngine:
 
     def health_output(self, container_id: str) -> str:
         """What the container's newest failed health probe printed, whole and unmasked; "" where there is none."""
-        with self._asking() as client, suppress(docker.errors.NotFound):
-            return facts.last_health_output(client.inspect_container(container_id))
-        return ""
+        with self._looking() as reader:
+            [answer] = reader.get_all([f"/containers/{container_id}/json"])
+            return "" if answer.is_missing else facts.last_health_output(answer.json(reader.name))
 
     def last_exit_code(self, container_id: str) -> int | None:
         """Of the last end that the engine remembers (it keeps 256 events); None where it doesn't."""
@@ -231,67 +235,86 @@ class DockerEngine:
             self._keepers(looking, client, project, app).ensure(image_ids)
 
     def guards(self, project: str) -> bool:
-        with self._asking() as client:
-            found = client.containers(filters={"label": f"{LABEL_KEEPER}={project}", "status": "running"})
+        query = quote(json.dumps({"label": [f"{LABEL_KEEPER}={project}"], "status": ["running"]}))
+        with self._looking() as reader:
+            found = reader.get(f"/containers/json?filters={query}")
         wanted = f"{self._duty().version()} on"
-        return any(keeper["Labels"].get(LABEL_WATCHDOG) == wanted for keeper in found)
+        return any((keeper.get("Labels") or {}).get(LABEL_WATCHDOG) == wanted for keeper in found)
 
     def _duty(self) -> Duty:
         return Duty(self._deploy_dir, self._socket)
 
-    def _keepers(self, looking: Client, client: Client, project: str, app: str) -> Keepers:
+    def _keepers(self, looking: docker.APIClient, client: docker.APIClient, project: str, app: str) -> Keepers:
         return Keepers(looking, client, self._transport.name, project=project, app=app, duty=self._duty())
 
     def environments(self, project: str) -> Mapping[str, tuple[Mapping[str, str], ...]]:
         found: dict[str, tuple[Mapping[str, str], ...]] = {}
-        with self._asking() as client:
-            for entry in client.containers(all=True, filters={"label": f"{facts.COMPOSE_PROJECT}={project}"}):
-                with suppress(docker.errors.NotFound):
-                    inspected = client.inspect_container(entry["Id"])
+        with self._looking() as reader:
+            paths = [f"/containers/{entry['Id']}/json" for entry in reader.get(_of(project))]
+            for answer in reader.get_all(paths):
+                if not answer.is_missing:
+                    inspected = answer.json(reader.name)
                     service = facts.from_inspect(inspected).service
                     found[service] = (*found.get(service, ()), facts.environment(inspected))
         return found
 
     def disk_root(self) -> str:
-        with self._asking() as client:
-            return str(client.info()["DockerRootDir"])
+        with self._looking() as reader:
+            return str(reader.get("/info")["DockerRootDir"])
 
     def now(self) -> datetime:
         """The engine's own clock, which stamps starts and log lines."""
-        with self._asking() as client:
-            return datetime.fromisoformat(client.info()["SystemTime"]).astimezone(UTC)
+        with self._looking() as reader:
+            return datetime.fromisoformat(reader.get("/info")["SystemTime"]).astimezone(UTC)
 
     def close(self) -> None:
         """Drops the connections to the engine; the next use makes new ones."""
+        self._reader.close()
         with self._lock:
             client, self._client = self._client, None
         if client is not None:
             client.close()
 
     @contextmanager
-    def _asking(self) -> Iterator[Client]:
+    def _looking(self) -> Iterator[Reader]:
+        with engine_errors(self._transport.name, self._socket):
+            yield self._reader
+
+    @contextmanager
+    def _asking(self) -> Iterator[docker.APIClient]:
         with engine_errors(self._transport.name, self._socket):
             with self._lock:
                 if self._client is None:
-                    self._client = api_client(self._transport, self._socket, TIMEOUT_SECONDS)
+                    # With it comes the docker library, 0.1 s of imports: not for a pass that only looks.
+                    load()
+                    from reconciler.adapters.engine.client import api_client
+
+                    self._client = api_client(self._transport, self._socket, TIMEOUT_SECONDS, self._reader)
                 client = self._client
             yield client
 
     @contextmanager
-    def _changing(self, what: str) -> Iterator[Client]:
+    def _changing(self, what: str) -> Iterator[docker.APIClient]:
         """A client of its own, behind the fence; it connects at the first request, and the fence opens when it ends."""
-        with self._asking() as looking:
+        with engine_errors(self._transport.name, self._socket):
+            load()
+            from reconciler.adapters.engine.client import api_client
+
             client = api_client(
                 self._transport,
                 self._socket,
                 TIMEOUT_SECONDS,
+                self._reader,
                 dial=lambda seconds: self._fence.dial_engine(what, seconds),
             )
-            client.speak(looking.api_version)
             try:
                 yield client
             finally:
                 client.close()
+
+
+def _of(project: str) -> str:
+    return listing(f"{facts.COMPOSE_PROJECT}={project}")
 
 
 def _by_name(found: Iterable[ContainerFacts]) -> tuple[ContainerFacts, ...]:

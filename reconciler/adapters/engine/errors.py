@@ -5,10 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-import requests
-import urllib3
-
-from reconciler.adapters.engine.library import docker
+from reconciler.adapters.engine.library import docker, requests, urllib3
 from reconciler.model.errors import ReconcilerError, TargetTimeout, TargetUnreachable
 
 

@@ -11,9 +11,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from reconciler.adapters.engine.client import socket_path
 from reconciler.adapters.engine.errors import EngineError, engine_errors
 from reconciler.adapters.transport.streams import end_now
+from reconciler.model.engine_socket import socket_path
 from reconciler.model.errors import TargetUnreachable
 from reconciler.ports import Transport
 

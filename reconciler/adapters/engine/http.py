@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from collections.abc import Callable
 from typing import Any
 
 import requests.adapters
@@ -18,8 +17,8 @@ from reconciler.ports import Stream
 Dial = Callable[[float], Stream]
 """Opens a new stream to the engine, within the given seconds."""
 
-_KEPT = 4
-"""Idle connections kept. Over `dial-stdio` each holds one of the 8 sessions, and commands need the rest."""
+_KEPT = 3
+"""Idle connections kept. Over `dial-stdio` each holds one of 8 sessions, the reader's another; commands need some."""
 _DIAL_SECONDS = 15.0
 
 # More than that at a time is no fault: the others are made, used and closed. urllib3 would warn each time.
@@ -56,22 +55,6 @@ class _Pool(urllib3.connectionpool.HTTPConnectionPool):
         self.num_connections += 1
         return _Connection(self._dial)
 
-    @contextmanager
-    def lent(self, timeout: float) -> Iterator[Any]:
-        """A connection that is up; afterwards it is kept for others, unless the block failed."""
-        connection: Any = self._get_conn()
-        try:
-            connection.timeout = timeout
-            if connection.sock is None:
-                connection.connect()
-            connection.sock.settimeout(timeout)
-            yield connection
-        except BaseException:
-            connection.close()
-            raise
-        finally:
-            self._put_conn(connection)
-
 
 class StreamAdapter(requests.adapters.HTTPAdapter):
     """Sends every request of a session over streams from `dial`; no proxy, no TLS, no name look-up."""
@@ -85,10 +68,6 @@ class StreamAdapter(requests.adapters.HTTPAdapter):
 
     def get_connection(self, url: Any, proxies: Any = None) -> Any:
         return self._pool
-
-    def lent(self, timeout: float) -> AbstractContextManager[Any]:
-        """A connection (its stream is `.sock`) for whoever speaks HTTP on it by himself; `timeout` in seconds."""
-        return self._pool.lent(timeout)
 
     def request_url(self, request: Any, proxies: Any) -> str:
         return str(request.path_url)

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from reconciler.adapters.engine.facts import COMPOSE_PREFIX, Json
+from reconciler.dataclass import dataclass
 from reconciler.model.observed import LABEL_APP, LABEL_KEEPER, LABEL_WATCHDOG
 from reconciler.remote import script
 

@@ -5,9 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime, timedelta
 
-import requests
-
-from reconciler.adapters.engine.library import docker
+from reconciler.adapters.engine.library import docker, requests
 
 _CHUNK_BYTES = 65536
 _HEADER_BYTES = 8

@@ -8,24 +8,24 @@ from urllib.parse import quote
 
 from reconciler.adapters.engine import facts, live
 from reconciler.adapters.engine.keeper import is_sound
-from reconciler.adapters.engine.library import docker
-from reconciler.adapters.engine.pipeline import Answer, get_all
+from reconciler.adapters.engine.reader import Answer, Reader
 from reconciler.model.observed import LABEL_KEEPER, ContainerFacts
 from reconciler.ports import Survey
 
 
-def survey(client: docker.APIClient, name: str, project: str, *, layers: bool, kept: frozenset[str]) -> Survey | None:
+def survey(reader: Reader, project: str, *, layers: bool, kept: frozenset[str]) -> Survey | None:
     """The containers of `project`, with their layers where asked for, and which of the images `kept` no keeper holds.
 
     None where a container vanished between the list and its details. Raises what `engine_errors` expects.
     """
-    listings = [_listing(f"{facts.COMPOSE_PROJECT}={project}")]
-    listings += [_listing(f"{LABEL_KEEPER}={project}")] if kept else []
-    listed, *rest = [answer.json(name) for answer in get_all(client, listings)]
+    name = reader.name
+    listings = [listing(f"{facts.COMPOSE_PROJECT}={project}")]
+    listings += [listing(f"{LABEL_KEEPER}={project}")] if kept else []
+    listed, *rest = [answer.json(name) for answer in reader.get_all(listings)]
     keepers = [keeper for keeper in rest[0] if keeper["State"] == "running"] if rest else []
     parts = ("json", "changes") if layers else ("json",)
     paths = [f"/containers/{entry['Id']}/{part}" for entry in listed for part in parts]
-    answers = get_all(client, [*paths, *(f"/containers/{keeper['Id']}/json" for keeper in keepers)])
+    answers = reader.get_all([*paths, *(f"/containers/{keeper['Id']}/json" for keeper in keepers)])
     own, theirs = answers[: len(paths)], answers[len(paths) :]
     if any(answer.is_missing for answer in own):
         return None
@@ -38,7 +38,8 @@ def survey(client: docker.APIClient, name: str, project: str, *, layers: bool, k
     return Survey(tuple(sorted(found, key=lambda container: container.name)), kept - held)
 
 
-def _listing(label: str) -> str:
+def listing(label: str) -> str:
+    """The path of the list of all containers with this label."""
     return f"/containers/json?all=1&filters={quote(json.dumps({'label': [label]}))}"
 
 

@@ -7,11 +7,12 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import Path
 from typing import Any
 
 from reconciler.adapters.env.written import Exposed, Written, decoded, exposure, is_age, read_file
+from reconciler.dataclass import dataclass
 from reconciler.model.env_files import Identity
 from reconciler.model.errors import EnvError
 

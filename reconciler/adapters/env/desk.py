@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 
 from reconciler.adapters.env.edit import Again, edit_values
 from reconciler.adapters.env.encrypt import Encrypted, encrypt_values
 from reconciler.adapters.env.mask import redactor_of
 from reconciler.adapters.env.place import EnvPlace
 from reconciler.adapters.env.written import Written
+from reconciler.dataclass import dataclass
 from reconciler.model.env_contract import Contract, Finding, Given, Uses
 from reconciler.model.errors import EnvError
 from reconciler.model.sources import SourceTree

@@ -21,11 +21,12 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 
 from pydantic import SecretStr
 
 from reconciler.adapters.env.interpolate import Refused, interpolate
+from reconciler.dataclass import dataclass
 from reconciler.model.env import EnvEntry
 from reconciler.model.errors import EnvError
 

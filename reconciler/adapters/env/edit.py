@@ -9,7 +9,6 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
 
@@ -18,6 +17,7 @@ from reconciler.adapters.env.encrypt import sealed, write_atomically
 from reconciler.adapters.env.place import EnvPlace
 from reconciler.adapters.env.private_dir import private_directory
 from reconciler.adapters.env.written import Written, decoded, read_file
+from reconciler.dataclass import dataclass
 from reconciler.model.errors import EnvError
 
 PATIENCE = 3.0

@@ -6,12 +6,12 @@ import os
 import tempfile
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
 
 from reconciler.adapters.env import age
 from reconciler.adapters.env.place import EnvPlace, shown
 from reconciler.adapters.env.written import Written, read_plain
+from reconciler.dataclass import dataclass
 from reconciler.model.env_files import AGE
 from reconciler.model.errors import EnvError
 

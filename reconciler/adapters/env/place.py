@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import Path
 
 from reconciler.adapters.desired import sources
@@ -14,6 +14,7 @@ from reconciler.adapters.env.template import Template, read_template
 from reconciler.adapters.env.values import checked_values
 from reconciler.adapters.env.written import Written
 from reconciler.adapters.git.worktree import find_top
+from reconciler.dataclass import dataclass
 from reconciler.model.deploy import Deploy
 from reconciler.model.env import EnvValues
 from reconciler.model.env_contract import Finding, Given, Kind, Manner, Use, Uses

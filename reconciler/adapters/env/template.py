@@ -12,9 +12,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from reconciler.adapters.env.dotenv import DotenvError, Statement, statements
+from reconciler.dataclass import dataclass
 from reconciler.model.env_contract import RESERVED, TYPES, Contract, Declaration, Finding, Kind, is_placeholder
 from reconciler.model.errors import EnvError
 

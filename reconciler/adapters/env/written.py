@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import os
 import stat
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import Path
 
+from reconciler.dataclass import dataclass
 from reconciler.model.errors import EnvError
 
 MAX_BYTES = 1024 * 1024

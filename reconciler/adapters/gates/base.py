@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 
+from reconciler.dataclass import dataclass
 from reconciler.model.errors import TargetTimeout
 from reconciler.model.measure import GateKind, Measurement, Outcome
 from reconciler.model.observed import ContainerFacts

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from reconciler.adapters.gates.base import GateEngine
@@ -12,6 +11,7 @@ from reconciler.adapters.gates.http import HttpCheck
 from reconciler.adapters.gates.logs import LogsCheck
 from reconciler.adapters.gates.network import NetworkCheck
 from reconciler.adapters.gates.resources import ResourcesCheck
+from reconciler.dataclass import dataclass
 from reconciler.model.gates import Gates
 from reconciler.model.stored import ServiceFacts
 from reconciler.ports import Clock, Gate, Transport

@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from datetime import datetime
 from enum import Enum, auto
 
 from reconciler.adapters.gates.base import GateEngine, Reporter
+from reconciler.dataclass import dataclass
 from reconciler.model.gates import ContainersGate
 from reconciler.model.measure import GateKind, Measurement, Outcome
 from reconciler.model.observed import ContainerFacts

@@ -6,11 +6,11 @@ import http.client
 import io
 import ssl
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any, TypeVar
 from urllib.parse import SplitResult, quote, urlsplit
 
 from reconciler.adapters.gates.reach import Deadline, Unreached, connected
+from reconciler.dataclass import dataclass
 from reconciler.ports import Stream, Transport
 
 BODY_BYTES = 64 * 1024

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
 
 from reconciler.adapters.gates.base import GateEngine, Reporter, is_only_slow
+from reconciler.dataclass import dataclass
 from reconciler.model.errors import TargetTimeout
 from reconciler.model.gates import ResourcesGate
 from reconciler.model.measure import GateKind, Measurement, Outcome

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from reconciler.adapters.git.run import GitFailed, git
+from reconciler.dataclass import dataclass
 
 _TRACKED = re.compile(rb"(?P<mode>\d{6}) [0-9a-f]+ (?P<stage>\d)\t(?P<rest>.*)", re.DOTALL)
 _ENDINGS = re.compile(rb"i/(?P<index>\S*) *w/(?P<tree>\S*) *attr/(?P<attr>[^\t]*)\t(?P<path>.*)", re.DOTALL)

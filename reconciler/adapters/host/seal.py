@@ -11,10 +11,11 @@ import hashlib
 import io
 import tarfile
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import PurePosixPath
 
 from reconciler.adapters.host import archive
+from reconciler.dataclass import dataclass
 
 Member = tuple[str, int, bytes]
 """Path in the tar, mode, content."""

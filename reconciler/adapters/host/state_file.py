@@ -11,8 +11,9 @@ import hmac
 import json
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 
+from reconciler.dataclass import dataclass
 from reconciler.model.audit import Copy, StateCopies
 from reconciler.model.errors import TargetUnfit
 

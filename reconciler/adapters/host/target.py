@@ -8,12 +8,12 @@ import posixpath
 import re
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 from datetime import datetime
 from pathlib import PurePosixPath
 
 from reconciler.adapters.host import answers, archive, guard, housekeeping, logins, sealed, state_file
 from reconciler.adapters.host.held_lock import LONGEST_BEAT, ProcessLock
+from reconciler.dataclass import dataclass
 from reconciler.model.audit import Action
 from reconciler.model.engine_socket import socket_path
 from reconciler.model.errors import (

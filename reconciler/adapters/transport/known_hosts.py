@@ -8,10 +8,10 @@ import fnmatch
 import hashlib
 import hmac
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
 from reconciler.adapters.transport.ssh_config import Hop
+from reconciler.dataclass import dataclass
 from reconciler.model.errors import LoginRefused
 
 

@@ -6,11 +6,12 @@ import getpass
 import io
 import os
 import sys
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
 from reconciler.adapters.transport._paramiko import paramiko
 from reconciler.adapters.transport.ssh_settings import SshSettings
+from reconciler.dataclass import dataclass
 from reconciler.model.errors import LoginRefused
 
 _DEFAULT_PORT = 22
