@@ -157,8 +157,8 @@ class TestDisk:
     def remount(self, project: Project, options: str) -> None:
         subprocess.run(["mount", "-o", f"remount,{options}", str(project.deploy_dir)], check=True)
 
-    def test_too_small_for_the_first_release(self, small: Repo, project: Project) -> None:
-        """Nothing runs yet: nothing is started, and no release is left behind."""
+    def test_too_small_at_any_time_costs_nothing(self, small: Repo, project: Project, images: Images) -> None:
+        """For the first release, for the next one, and full in the middle; each time it goes through afterwards."""
         self.remount(project, "size=4m")
         refused(small.reconcile("--once"), 1, str(project.deploy_dir), "MiB free")
         assert project.containers() == {}
@@ -168,12 +168,9 @@ class TestDisk:
         once(small)
         assert project.version() == A
 
-    def test_too_small_for_the_next_one(self, small: Repo, project: Project, images: Images) -> None:
-        """Somebody's data has filled it; and when it is gone again, the next pass goes through."""
-        once(small)
         small.release(images.good(B))
         data = project.deploy_dir / "uploads" / "data"
-        data.write_bytes(b"\0" * 30 * 2**20)
+        data.write_bytes(b"\0" * 30 * 2**20)  # somebody's
         with untouched(project, A):
             refused(small.reconcile("--once"), 1, str(project.deploy_dir), "MiB free", "nothing was changed")
         assert data.stat().st_size == 30 * 2**20, "a person's data is never what makes room"
@@ -181,23 +178,21 @@ class TestDisk:
         once(small)
         assert project.version() == B
 
-    def test_full_in_the_middle_of_the_installation(self, small: Repo, project: Project, images: Images) -> None:
-        """No check before can see it (here: no inode is left): what was unpacked is taken away again."""
-        once(small)
+        # No check before can see it (here: no inode is left): what was unpacked is taken away again.
         compose = small.path / "desired_state" / "observer" / "compose.yaml"
         conf = "- ./config/observer.conf:/etc/observer.conf:ro"
         assert conf in compose.read_text()
         compose.write_text(compose.read_text().replace(conf, f"{conf}\n      - ./config/many:/etc/many:ro"))
         for number in range(500):
             small.write(f"desired_state/observer/config/many/{number}.conf", f"{number}\n")
-        small.release(images.good(B))
+        small.release(images.good(C))
         files = sorted((project.deploy_dir / ".reconciler" / "files").iterdir())
-        with untouched(project, A):
+        with untouched(project, B):
             refused(small.reconcile("--once"), 1, "could not write the release", str(project.deploy_dir))
         assert sorted((project.deploy_dir / ".reconciler" / "files").iterdir()) == files
         self.remount(project, "nr_inodes=4000")
         once(small)
-        assert project.version() == B
+        assert project.version() == C
 
 
 class TestSsh:
