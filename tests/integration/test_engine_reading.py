@@ -5,6 +5,7 @@ from __future__ import annotations
 import socket
 import threading
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -47,6 +48,15 @@ class TestReading:
         assert {each.id for each in found} == made
         assert [each.name for each in found] == sorted(lab.details(each.id)["Name"][1:] for each in found)
         assert all(lab.details(each.id)["Config"]["Labels"]["n"] == str(int(each.service[1:])) for each in found[::7])
+
+    def test_many_threads_each_get_their_own_answers(self, lab: Lab, engine: DockerEngine) -> None:
+        made = {lab.run(f"s{n}", start=False) for n in range(3)}
+
+        def look(number: int) -> set[str]:
+            return {each.id for each in engine.containers(lab.project if number % 2 else "nobody", details=True)}
+
+        with ThreadPoolExecutor(8) as pool:
+            assert list(pool.map(look, range(32))) == [set(), made] * 16
 
     def test_an_answer_that_is_cut_off_is_unknown_and_the_next_question_is_answered(
         self, lab: Lab, tmp_path: Path

@@ -157,7 +157,7 @@ def process_inside(pid_inside: int, *, of: int) -> int:
     namespace = Path(f"/proc/{of}/ns/pid").readlink()
     for entry in Path("/proc").glob("[0-9]*"):
         with suppress(OSError):
-            status = (entry / "status").read_text()
+            status = (entry / "status").read_text(errors="replace")  # it has the name, cut off anywhere
             numbers = next(line for line in status.splitlines() if line.startswith("NSpid:")).split()
             if int(numbers[-1]) == pid_inside and (entry / "ns" / "pid").readlink() == namespace:
                 return int(entry.name)

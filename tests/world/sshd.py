@@ -171,7 +171,7 @@ def _kill(pid: int, signal_number: signal.Signals) -> None:
 
 def _name(pid: int) -> str:
     try:
-        return Path(f"/proc/{pid}/comm").read_text().strip()
+        return Path(f"/proc/{pid}/comm").read_text(errors="replace").strip()  # cut off anywhere
     except OSError:
         return ""  # gone meanwhile
 
@@ -198,7 +198,7 @@ def _parents() -> dict[int, int]:
         if not entry.name.isdigit():
             continue
         try:
-            stat = (entry / "stat").read_text()
+            stat = (entry / "stat").read_text(errors="replace")
         except OSError:
             continue  # it ended while we looked
         parents[int(entry.name)] = int(stat.rpartition(")")[2].split()[1])
