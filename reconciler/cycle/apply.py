@@ -9,13 +9,27 @@ from reconciler.core.order import batches, with_companions
 from reconciler.cycle.context import TargetContext
 from reconciler.cycle.runtime import model_of
 from reconciler.cycle.watch import StartFailed, wait_for
-from reconciler.model.errors import CannotUpdate
+from reconciler.model.errors import CannotUpdate, TargetUnreachable
 from reconciler.model.plan import Connect, Disconnect, Plan, Remove, Restart, Start, Step, Stop, Up, Update
 from reconciler.model.stored import Manifest, ServiceFacts
 from reconciler.ports import Events
 
 COMPOSE_TIMEOUT = 120.0
 """Seconds for one `compose up` beyond the stop grace periods of its services."""
+UP_ATTEMPTS = 3
+UP_PAUSE = 2.0
+"""Seconds between two attempts."""
+_NO_ENGINE = (
+    "cannot connect to the docker daemon",
+    "error during connect",
+    "unexpected eof",
+    "connection reset by peer",
+    "broken pipe",
+    "server is shutting down",
+)
+"""What Compose says when the engine is gone: nothing is known then (P6), and no release is to blame."""
+_PASSING = ("port is already allocated", "address already in use", "is already in use by container", "in progress")
+"""What it says while the engine itself is still busy with the container that has to go: restarting it, removing it."""
 
 
 def apply(ctx: TargetContext, manifest: Manifest, plan: Plan, events: Events, *, deadline: float = math.inf) -> None:
@@ -83,8 +97,15 @@ def _up(
     if left <= 0:
         raise StartFailed(f"{', '.join(changed)}: not brought up in time", None)
     timeout = min(left, COMPOSE_TIMEOUT + sum(services[name].stop * services[name].replicas for name in changed))
-    done = ctx.host.compose_up(with_companions(services, changed), timeout=timeout, model=model)
-    if done.status != 0:
+    for attempt in range(UP_ATTEMPTS):
+        done = ctx.host.compose_up(with_companions(services, changed), timeout=timeout, model=model)
+        if done.status == 0:
+            return
         said = [line.strip() for line in done.stderr.decode("utf-8", "replace").splitlines() if line.strip()]
         told = ctx.mask.quoted(said[-1]) if said else "it said nothing"
-        raise StartFailed(f"docker compose up ended with {done.status}: {told}", None)
+        if any(text in told.lower() for text in _NO_ENGINE):
+            raise TargetUnreachable(f"{ctx.name}: the engine went away while {', '.join(changed)} came up: {told}")
+        if attempt + 1 == UP_ATTEMPTS or not any(text in told.lower() for text in _PASSING):
+            raise StartFailed(f"docker compose up ended with {done.status}: {told}", None)
+        ctx.say(f"docker compose up: {told}; once more")
+        ctx.clock.sleep(UP_PAUSE)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from reconciler.core import history
 from reconciler.core.file_audit import left_over
@@ -12,6 +12,7 @@ from reconciler.cycle.context import TargetContext
 from reconciler.cycle.desired import carries_tag
 from reconciler.cycle.observe import with_baseline
 from reconciler.cycle.runtime import not_as_it_was, remember_values
+from reconciler.cycle.state import save_state
 from reconciler.model.errors import PreflightFailed, ReconcilerError, TargetUnreachable
 from reconciler.model.observed import HostView, Observed
 from reconciler.model.release import Bundle
@@ -129,12 +130,25 @@ def tidy(ctx: TargetContext, state: TargetState, manifest: Manifest) -> TargetSt
         if container.runs and not container.one_off
     )
     needed: set[str] = set()
-    for release in sorted(history.protected(state)):
+    # What the pass left is protected while it is open; here it is over.
+    for release in sorted(history.protected(state.model_copy(update={"open": None}))):
         kept = manifest if release == manifest.release else _manifest(ctx, release)
         needed |= kept.image_ids() if kept else frozenset()
-    ctx.engine.keep(ctx.project, ctx.deploy.app, frozenset(needed))
-    state = with_baseline(ctx, state.model_copy(update={"kept": tuple(sorted(needed))}), manifest)
-    return _pruned(ctx, state, running)
+    images = frozenset(needed)
+    before = state.kept
+    state = with_baseline(ctx, state.model_copy(update={"kept": tuple(sorted(images))}), manifest)
+    view = ctx.host.observe(files=False)
+    gone = prunable(state, view.releases, keep=ctx.deploy.retention.releases)
+    left = left_over(view, state)
+    state = history.forgotten(state, gone=frozenset(gone))
+    if gone or left or not images >= set(before):
+        # Nothing goes while the state on the disk still counts on it: a crash from here on finds one that doesn't.
+        ctx.engine.add_keepers(ctx.project, ctx.deploy.app, images)
+        save_state(ctx, state)
+    ctx.engine.keep(ctx.project, ctx.deploy.app, images)
+    if gone or left:
+        _prune(ctx, view.releases, gone, left, running)
+    return state
 
 
 def with_completed(ctx: TargetContext, state: TargetState, manifest: Manifest) -> TargetState:
@@ -153,13 +167,9 @@ def with_completed(ctx: TargetContext, state: TargetState, manifest: Manifest) -
     return state.model_copy(update={"completed": {**state.completed, **done}, "accepted": accepted})
 
 
-def _pruned(ctx: TargetContext, state: TargetState, running: frozenset[str]) -> TargetState:
-    view = ctx.host.observe(files=False)
-    present = view.releases
-    gone = prunable(state, present, keep=ctx.deploy.retention.releases)
-    left = left_over(view, state)
-    if not gone and not left:
-        return state
+def _prune(
+    ctx: TargetContext, present: Sequence[str], gone: Sequence[str], left: Sequence[str], running: frozenset[str]
+) -> None:
     leaving = [found for found in (_manifest(ctx, release) for release in gone) if found]
     staying = [found for found in (_manifest(ctx, name) for name in present if name not in gone) if found]
     used = {sha for manifest in staying for sha in manifest.files}
@@ -168,7 +178,6 @@ def _pruned(ctx: TargetContext, state: TargetState, running: frozenset[str]) -> 
     held = running | {image for manifest in staying for image in manifest.image_ids()}
     for image in sorted({image for manifest in leaving for image in manifest.image_ids()} - held):
         ctx.engine.remove_image(image)
-    return history.forgotten(state, gone=frozenset(gone))
 
 
 def _manifest(ctx: TargetContext, release: str) -> Manifest | None:

@@ -19,6 +19,7 @@ back $back
 project $project
 seconds $seconds
 silence $silence
+since $(date -u +%Y-%m-%dT%H:%M:%S)
 boot $(cat /proc/sys/kernel/random/boot_id)
 ends $(($(uptime_seconds) + lasts))
 END

@@ -45,8 +45,10 @@ compose() {
 # Puts standard input at $1 with mode $2, in one step that a crash can't halve. It has to be $3 bytes: a sender that
 # dies in the middle ends the input, too.
 put() {
-    cat >"$1.new"
-    [ "$(wc -c <"$1.new")" -eq "$3" ] || die 70 "$1 did not arrive whole"
+    if ! cat >"$1.new" || [ "$(wc -c <"$1.new")" -ne "$3" ]; then
+        rm -f "$1.new"
+        die 70 "$1 did not arrive whole"
+    fi
     chmod "$2" "$1.new"
     mv -f "$1.new" "$1"
 }

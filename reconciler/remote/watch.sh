@@ -27,15 +27,24 @@ tell() {
     durable "$base/reverting/told"
 }
 
-# One line for each container of the project: service, state, and the engine's words on how it is.
-containers() {
+# usage: listed FORMAT [FILTER...]   the containers of the project
+listed() {
+    format=$1
+    shift
     docker ps -a --no-trunc --filter "label=com.docker.compose.project=$project" \
-        --filter label=com.docker.compose.oneoff=False \
-        --format '{{.Label "com.docker.compose.service"}} {{.State}} {{.Status}}'
+        --filter label=com.docker.compose.oneoff=False "$@" --format "$format"
 }
 
-# Those that aren't well, in one line. What a person stopped isn't ill: that ends with 0, 137 or 143.
+# One line for each: service, state, and the engine's words on how it is.
+containers() { listed '{{.Label "com.docker.compose.service"}} {{.State}} {{.Status}}'; }
+
+# Those that aren't well, in one line. What a person stopped isn't ill: that ends with 0, 137 or 143. With $1, a moment
+# of the wall clock, those made since then are ill, too, that the engine had to start again: between two starts they run.
 ill() {
+    if [ -n "$1" ]; then
+        listed '{{.ID}}' | xargs -r docker inspect --format '{{.Name}} {{.RestartCount}} {{.Created}}' |
+            awk -v since="$1" '$2 > 0 && $3 >= since { printf "%s (%d restarts) ", substr($1, 2), $2 }'
+    fi
     containers | while read -r service state status; do
         case "$state $status" in
         *'(unhealthy)'* | restarting* | dead*) printf '%s (%s) ' "$service" "$status" ;;
@@ -72,8 +81,7 @@ follow() {
         case $what in
         gone)
             tell "removing $service, which $back doesn't have"
-            for each in $(docker ps -aq --filter "label=com.docker.compose.project=$project" \
-                --filter label=com.docker.compose.oneoff=False --filter "label=com.docker.compose.service=$service"); do
+            for each in $(listed '{{.ID}}' --filter "label=com.docker.compose.service=$service"); do
                 docker stop "$each" >/dev/null && docker rm "$each" >/dev/null || return 1
             done
             ;;
@@ -106,7 +114,9 @@ go_back() {
         docker version >/dev/null 2>&1 || exit 3
         entering=$(field entering "$base/reverting") mode=$(field mode "$base/reverting")
         if [ "$(field silence "$base/reverting")" = keep ]; then settled 30; fi
-        sick=$(ill)
+        sick=
+        if [ "$mode" = switch ]; then sick=$(field since "$base/reverting"); fi
+        sick=$(ill "$sick")
         tell "no sign of life from the pass for $(field seconds "$base/reverting") s; ${sick:-every container is well}"
         if [ -z "$sick" ] && [ "$(field silence "$base/reverting")" = keep ]; then
             result=kept
@@ -117,7 +127,7 @@ go_back() {
             if follow; then
                 result=reverted
                 settled 60
-                left=$(ill)
+                left=$(ill '')
                 if [ -n "$left" ]; then result=revert_failed; fi
                 tell "$back serves; ${left:-every container is well}"
             else
@@ -179,11 +189,11 @@ while :; do
             mv -T "$base/lease" "$base/ended.$$" 2>/dev/null && rm -rf "$base/ended.$$"
             continue
         fi
-        sick=$(ill) || sick=
+        sick=$(ill '') || sick=
         if [ -n "$sick" ]; then
             sleep 5 & # a moment between two starts is no illness
             wait $!
-            sick=$(ill) || sick=
+            sick=$(ill '') || sick=
         fi
         if [ -z "$sick" ] && [ "$(field silence "$base/lease")" = keep ]; then
             renew

@@ -28,12 +28,12 @@ def outcome(job: Job) -> Path:
     return job.dir / ".reconciler" / "watchdog" / "outcome"
 
 
-def switched_and_killed(job: Job, tag: str, moment: str = "waiting for the engine") -> str:
+def switched_and_killed(job: Job, tag: str, moment: str = "waiting for the engine", silence: str = "3s") -> str:
     """The release that served before a pass switched to `tag` and was killed; nobody comes back."""
     job.once()
     job.plant()
     before = job.link("current")
-    job.repo.edit(SILENCE)
+    job.repo.edit({**SILENCE, "rollback.watchdog": silence})
     job.repo.release(tag)
     with job.start("--once") as running:
         running.wait_for(moment)
@@ -45,7 +45,7 @@ def switched_and_killed(job: Job, tag: str, moment: str = "waiting for the engin
 
 def test_after_a_bad_release_the_target_goes_back_alone_and_the_next_pass_tells(any_job: Job) -> None:
     job = any_job
-    before = switched_and_killed(job, job.images.bad(Fault.CRASH), "bringing up capture")
+    before = switched_and_killed(job, job.images.bad(Fault.UNHEALTHY), silence="8s")  # time to fall ill
     await_true("the target has gone back", lambda: outcome(job).is_dir(), seconds=PATIENCE)
     assert (job.project.version(), job.link("current")) == (GOOD[0], before)
     status = job.json("status", expect=2)["targets"][0]
