@@ -43,7 +43,11 @@ containers() { listed '{{.Label "com.docker.compose.service"}} {{.State}} {{.Sta
 ill() {
     if [ -n "$1" ]; then
         listed '{{.ID}}' | xargs -r docker inspect --format '{{.Name}} {{.RestartCount}} {{.Created}}' |
-            awk -v since="$1" '$2 > 0 && $3 >= since { printf "%s (%d restarts) ", substr($1, 2), $2 }'
+            while read -r name restarts created; do
+                if [ "$restarts" -gt 0 ] && expr "at $created" '>=' "at $1" >/dev/null; then
+                    printf '%s (%s restarts) ' "${name#/}" "$restarts"
+                fi
+            done
     fi
     containers | while read -r service state status; do
         case "$state $status" in

@@ -38,6 +38,7 @@ def switched_and_killed(job: Job, tag: str, moment: str = "waiting for the engin
     with job.start("--once") as running:
         running.wait_for(moment)
         assert lease(job).is_dir(), "armed before the switch"
+        assert any(keeper.labels["io.reconciler.watchdog"].endswith(" on") for keeper in job.project.keepers())
         running.process.kill()
         running.end(expect=-9)
     return before

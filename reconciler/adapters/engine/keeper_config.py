@@ -25,7 +25,7 @@ LOOP = "trap 'exit 0' TERM INT; while :; do sleep 86400 & wait $!; done"
 PROBE = "sleep 0 && kill -0 1"
 """Succeeds where everything that LOOP needs works and the first process lives."""
 DUTY_PROBE = """
-for tool in flock timeout mkfifo sync xargs awk docker; do
+for tool in flock timeout mkfifo sync sed xargs expr docker; do
     command -v $tool >/dev/null || { echo "no $tool"; exit 1; }
 done
 compose version >/dev/null 2>&1 || { echo "no Compose"; exit 1; }
