@@ -86,9 +86,10 @@ class Judge:
         """What must hold between any two steps."""
         target, state = self.target, self.state
         self._must(target.user_data == self._user_data, "P10: user data was touched")
-        if state is not None:
-            for release in {target.last_good, history.last_good(state)} - {None}:
-                self._restorable(str(release), state)
+        good = history.last_good(state) if state else None
+        if state is not None and good is not None:  # else the link still names what breached: nothing is good here
+            for release in {target.last_good or good, good}:
+                self._restorable(release, state)
 
     def at_rest(self) -> None:
         """What must hold when no pass is at work and nothing waits to be recovered."""
