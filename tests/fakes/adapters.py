@@ -419,5 +419,3 @@ class FakeEngine:
         if box is not None:
             box.runs = runs
         yield
-
-

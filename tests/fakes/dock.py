@@ -1,4 +1,4 @@
-"""A Docker engine in memory: images that a registry may have, containers of one project, keepers, and health by image."""
+"""A Docker engine in memory: images, a registry, containers of one project, keepers, and health by image."""
 
 from __future__ import annotations
 

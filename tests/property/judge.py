@@ -1,4 +1,4 @@
-"""What must hold of a target at every step, whoever acts there (DESIGN, "Promises"): judged from its files and engine."""
+"""What must hold of a target at every step, whoever acts there (DESIGN, "Promises"): judged from files and engine."""
 
 from __future__ import annotations
 
@@ -39,7 +39,9 @@ class Judge:
     def before(self, name: str, generation: int, words: Sequence[Any]) -> None:
         """A change is about to be made by whoever was given this generation."""
         target, state = self.target, self.state
-        self._must(generation == target.generation, f"P7: {name} of {generation}, and {target.generation} was given out")
+        self._must(
+            generation == target.generation, f"P7: {name} of {generation}, and {target.generation} was given out"
+        )
         match name:
             case "claim":
                 self._claimed(words[0])

@@ -16,7 +16,14 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, Phase, note, settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule, run_state_machine_as_test
+from hypothesis.stateful import (
+    RuleBasedStateMachine,
+    initialize,
+    invariant,
+    precondition,
+    rule,
+    run_state_machine_as_test,
+)
 
 from reconciler.cycle import deploy, verify
 from reconciler.cycle.by_hand import retry, rollback
@@ -78,7 +85,9 @@ class Protocol(RuleBasedStateMachine):
         self.on_the_way: list[Message] = []
         self.is_blind = False
         self.told: dict[str, End] = {}
-        self.desks = [Controller(name, self.target, model_of, lambda: self.is_blind, TAGS[0]) for name in ("ann", "bob")]
+        self.desks = [
+            Controller(name, self.target, model_of, lambda: self.is_blind, TAGS[0]) for name in ("ann", "bob")
+        ]
 
     @initialize(
         silence=st.sampled_from(["revert", "keep"]),
@@ -138,7 +147,9 @@ class Protocol(RuleBasedStateMachine):
         elif message is not None and fate != "lost":
             with suppress(ReconcilerError):
                 self.target.run(message, killed_after=steps if fate == "half" else None)
-        error: Callable[[], BaseException] = Killed if dies else lambda: TargetUnreachable("prod: the connection is lost")
+        error: Callable[[], BaseException] = (
+            Killed if dies else lambda: TargetUnreachable("prod: the connection is lost")
+        )
         desk.lose(error, half_open=half_open)
 
     @precondition(lambda self: any(desk.turns and desk.link.pending for desk in self.desks))
