@@ -10,6 +10,7 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
+from functools import partial
 from typing import Any
 
 from reconciler.adapters.host import answers, guard, state_file
@@ -153,7 +154,7 @@ class FakeHost:
                     except PreflightFailed as error:
                         failed.append(str(error))
                 case Relink(serving=serving, last_good=good, last_good_tag=tag):
-                    self._change("relink", lambda to=(serving, good, tag): self._target.relink(*to), serving, good)
+                    self._change("relink", partial(self._target.relink, serving, good, tag), serving, good)
                 case Rewrite():
                     pass
                 case _:
@@ -206,7 +207,7 @@ class FakeHost:
         return Completed(1 if said else 0, b"", "\n".join(said).encode())
 
     def save_evidence(self, run: str, containers: Sequence[ContainerFacts]) -> str:
-        self._change("evidence", lambda: iter([None]), run)
+        self._change("evidence", self._target.evidence, run)
         return f"{DEPLOY_DIR}/.reconciler/evidence/{run}"
 
     def save_record(self, run: str, text: str) -> None:

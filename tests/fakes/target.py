@@ -8,7 +8,7 @@ arrive in halves, and a disk that fills up.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -19,7 +19,7 @@ from tests.fakes.dock import Dock
 BEAT, SILENCE = 5, 30
 """Seconds from one sign of life to the next, and until the lock's holder ends (`lock.sh`)."""
 KEY = bytes(range(32))
-Steps = Iterator[None]
+Steps = Generator[None, None, None]
 
 
 @dataclass(frozen=True)
@@ -247,6 +247,10 @@ class Target:
             confirmed.until = self.now + float(confirmed.about["seconds"]) + 1
             confirmed.ends = self.now + lasts
             self.lease = confirmed
+
+    def evidence(self) -> Steps:
+        """`evidence.sh`: logs and inspections aren't in the model."""
+        yield
 
     def record(self, run: str, text: str) -> Steps:
         """`record.sh`."""

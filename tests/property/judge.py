@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from reconciler.core import history
 from reconciler.model.record import RecordKind
 from reconciler.model.stored import TargetState
-from reconciler.model.watchdog import Mode
+from reconciler.model.watchdog import Ended, Mode
 from tests.fakes.target import Lease, Target
 
+WATCHDOGS = frozenset({"claim", "back", "gone", "up alone", "outcome"})
+"""What the watchdog does."""
 ON_RECORD = frozenset({"up", "start", "stop", "remove", "relink"})
 """Scripts that change what runs or where a link points: none of them without an open entry in the state (P11)."""
 
@@ -42,6 +44,8 @@ class Judge:
         self._must(
             generation == target.generation, f"P7: {name} of {generation}, and {target.generation} was given out"
         )
+        goes_back = target.reverting is not None and name not in WATCHDOGS
+        self._must(not goes_back, f"P7: {name} of {generation} while the target goes back by itself")
         match name:
             case "claim":
                 self._claimed(words[0])
@@ -51,8 +55,8 @@ class Judge:
                 self._committed(state, words[0], words[1], generation)
             case "outcome":
                 self.left_alone.add(words[0].about["lease"])
-            case "acknowledge" if target.outcome is not None:
-                self._must(target.outcome.about["lease"] in target.records, "P11: acknowledged and not on record")
+            case "acknowledge" if target.outcome is not None and state is not None:
+                self._acknowledged(state, target.outcome.about)
             case "back":
                 self._must(state is None or words[0] not in state.quarantine, f"P5: back to {words[0]}: quarantined")
         if name in {"up", "up alone"} and state is not None:
@@ -68,6 +72,16 @@ class Judge:
         self._must(is_late, "P8: the watchdog goes back though the pass gives signs of life")
         was_confirmed = lease.about["mode"] == Mode.SWITCH and lease.about["lease"] in self.confirmed
         self._must(not was_confirmed, "P8: confirmed and claimed")
+
+    def _acknowledged(self, state: TargetState, about: Mapping[str, str]) -> None:
+        """What the target did alone is about to be forgotten there."""
+        entering = about["entering"]
+        self._must(about["lease"] in self.target.records, "P11: acknowledged and not on record")
+        is_blamed = about["result"] != Ended.KEPT and bool(about.get("sick"))
+        is_tried_again = is_blamed and entering in state.releases and entering not in state.quarantine
+        self._must(not is_tried_again, f"P5: {entering} was left alone as ill, and would be tried again")
+        is_left = about["result"] == Ended.KEPT or state.serving == about["back"]
+        self._must(is_left, f"P2: the target left {entering} alone, and the state says that {state.serving} serves")
 
     def _committed(self, before: TargetState | None, after: TargetState, entering: str | None, generation: int) -> None:
         if entering is not None:
@@ -92,6 +106,17 @@ class Judge:
         if state is not None and good is not None:  # else the link still names what breached: nothing is good here
             for release in {target.last_good or good, good}:
                 self._restorable(release, state)
+
+    def saved_itself(self) -> None:
+        """What must hold when the target was left alone for long, whoever died there."""
+        target, state = self.target, self.state
+        died = state.open if state is not None else None
+        if state is None or died is None or state.phase is not None or state.serving != died.entering:
+            return  # nothing was entered, or a pass went back already
+        back = history.way_back(state, leaving=str(state.serving), before=state.previous)
+        if back is None or f"{died.run}_alone" in self.confirmed:
+            return
+        self._must(target.outcome is not None, f"P8: {died.run} died after its switch, and the target did nothing")
 
     def at_rest(self) -> None:
         """What must hold when no pass is at work and nothing waits to be recovered."""

@@ -258,6 +258,7 @@ class Protocol(RuleBasedStateMachine):
         dock.ill = {image_of(f"app:{tag}") for tag in BAD}
         self.target.pass_time(LONG, is_silent=True)
         self.target.watch_on()
+        self.judge.saved_itself()
         self.is_safe()
         desk = self.desks[0]
         ends = []
