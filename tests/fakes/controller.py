@@ -50,7 +50,7 @@ def deploy_of(tag: str, on_silence: str, retained: int) -> Deploy:
             "writable": list(WRITABLE),
             "targets": {"prod": {"host": "local", "deploy_dir": DEPLOY_DIR}},
             "gates": {"window": "2s", "interval": "1s"},
-            "stabilization": {"period": "30s", "interval": "10s", "on_silence": on_silence},
+            "stabilization": {"period": "80s", "interval": "10s", "on_silence": on_silence},
             "rollback": {"watchdog": "20s", "on_silence": on_silence},
             "retention": {"releases": retained},
         }
