@@ -70,6 +70,10 @@ class Judge:
     def _claimed(self, lease: Lease) -> None:
         is_late = lease.boot != self.target.boot or self.target.now >= lease.until
         self._must(is_late, "P8: the watchdog goes back though the pass gives signs of life")
+        state = self.state
+        is_concluded = state is not None and state.open is None and state.serving == lease.about["entering"]
+        must_stay = lease.about["mode"] == Mode.SWITCH and is_concluded
+        self._must(not must_stay, "P8: the watchdog leaves a release whose pass has come to its end")
         was_confirmed = lease.about["mode"] == Mode.SWITCH and lease.about["lease"] in self.confirmed
         self._must(not was_confirmed, "P8: confirmed and claimed")
 

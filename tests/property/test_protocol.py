@@ -94,8 +94,9 @@ class Protocol(RuleBasedStateMachine):
         retained=st.sampled_from([1, 3]),
         skew=st.sampled_from([0, -7, 3601]),
         served=st.sampled_from([0, 1, 2, 3]),
+        soaked=st.sampled_from([0, 0, 5]),
     )
-    def begins(self, silence: str, retained: int, skew: int, served: int) -> None:
+    def begins(self, silence: str, retained: int, skew: int, served: int, soaked: int) -> None:
         """A team's choices, a second desk with its own clock, and what was deployed before."""
         for desk in self.desks:
             desk.on_silence, desk.retained = silence, retained
@@ -103,6 +104,9 @@ class Protocol(RuleBasedStateMachine):
         for tag in [TAGS[0], TAGS[1], TAGS[3]][:served]:
             self.merges(0, tag, True)
             assert self.desks[0].run(reconcile).code is ExitCode.OK
+        for _ in range(soaked):
+            self.target.pass_time(20)
+            self.desks[0].run(reconcile)
 
     # Desks
 
