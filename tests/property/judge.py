@@ -6,7 +6,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from reconciler.core import history
-from reconciler.model.record import RecordKind
+from reconciler.model.measure import VerdictKind
+from reconciler.model.record import RecordKind, RunRecord
 from reconciler.model.stored import TargetState
 from reconciler.model.watchdog import Ended, Mode
 from tests.fakes.target import Lease, Target
@@ -57,6 +58,8 @@ class Judge:
                 self.left_alone.add(words[0].about["lease"])
             case "acknowledge" if target.outcome is not None and state is not None:
                 self._acknowledged(state, target.outcome.about)
+            case "relink" if state is not None:
+                self._must(words[0] not in state.quarantine, f"P5: linked to {words[0]}: quarantined")
             case "back":
                 self._must(state is None or words[0] not in state.quarantine, f"P5: back to {words[0]}: quarantined")
         if name in {"up", "up alone"} and state is not None:
@@ -70,10 +73,11 @@ class Judge:
     def _claimed(self, lease: Lease) -> None:
         is_late = lease.boot != self.target.boot or self.target.now >= lease.until
         self._must(is_late, "P8: the watchdog goes back though the pass gives signs of life")
-        state = self.state
-        is_concluded = state is not None and state.open is None and state.serving == lease.about["entering"]
-        must_stay = lease.about["mode"] == Mode.SWITCH and is_concluded
-        self._must(not must_stay, "P8: the watchdog leaves a release whose pass has come to its end")
+        told = self.target.records.get(lease.about["run"])
+        is_good = told is not None and RunRecord.model_validate_json(told).verdict == VerdictKind.GO
+        serves = self.state is not None and self.state.serving == lease.about["entering"]
+        must_stay = lease.about["mode"] == Mode.SWITCH and is_good and serves
+        self._must(not must_stay, "P8: the watchdog leaves a release that its pass has found good")
         was_confirmed = lease.about["mode"] == Mode.SWITCH and lease.about["lease"] in self.confirmed
         self._must(not was_confirmed, "P8: confirmed and claimed")
 
