@@ -38,7 +38,7 @@ def rollback(ctx: TargetContext, *, to: str | None) -> PassResult:
         except TargetUnreachable:
             raise
         except ReconcilerError as error:
-            return _failed(run, state, leaving, back, str(error))
+            return _failed(run, run.switched or state, leaving, back, str(error))
         run.measurements += verification.measurements
         if verification.verdict.kind is VerdictKind.NO_GO:
             return _failed(run, state, leaving, back, verification.verdict.reason)

@@ -50,7 +50,7 @@ def revert(
     except TargetUnreachable:
         raise
     except ReconcilerError as error:
-        return _failed(run, state, manifest, reason, back, str(error))
+        return _failed(run, run.switched or state, manifest, reason, back, str(error))
     run.measurements += verification.measurements
     if verification.verdict.kind is VerdictKind.NO_GO:
         return _failed(run, state, manifest, reason, back, verification.verdict.reason)
@@ -94,6 +94,7 @@ def enter(
     events = ctx.engine.events(ctx.project)
     try:
         view = ctx.host.observe(files=False)
+        run.switched = state
         ctx.host.switch(state, back)
         observed = Observed(host=view, containers=ctx.engine.containers(ctx.project, details=True))
         apply(ctx, bundle.manifest, make_plan(bundle.manifest, observed), events)
