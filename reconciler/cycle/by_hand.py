@@ -26,7 +26,8 @@ def rollback(ctx: TargetContext, *, to: str | None) -> PassResult:
     with held(ctx, "rollback by hand") as view:
         state, leaving = _serving(ctx, view)
         back = _choose(ctx, view, state, leaving, to)
-        ensure_way_back(ctx, view, state.model_copy(update={"serving": back}), leaving.release)
+        needed = ensure_way_back(ctx, view, state, leaving.release, to=back)
+        ctx.engine.add_keepers(ctx.project, ctx.deploy.app, needed)
         run = begin(ctx, RecordKind.ROLLBACK, state, tag=leaving.tag, manifest=leaving)
         reason = f"left by hand, by {ctx.who}"
         state = state.model_copy(

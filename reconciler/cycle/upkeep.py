@@ -68,15 +68,17 @@ def ensure_externals(ctx: TargetContext, manifest: Manifest) -> None:
         )
 
 
-def ensure_way_back(ctx: TargetContext, view: HostView, state: TargetState, entering: str) -> frozenset[str]:
-    """The image ids that a revert from `entering` would need, after making sure that it could be done.
+def ensure_way_back(
+    ctx: TargetContext, view: HostView, state: TargetState, entering: str, *, to: str | None = None
+) -> frozenset[str]:
+    """The image ids that a revert from `entering` would need (where a person says `to`: that one), after making sure
+    that it could be done.
 
     Raises PreflightFailed naming what is missing: then nothing is touched (P1).
     """
+    before = state.serving if state.serving != entering else state.previous
     wanted = {
-        history.way_back(
-            state, leaving=entering, before=state.serving if state.serving != entering else state.previous
-        ),
+        to or history.way_back(state, leaving=entering, before=before),
         history.last_good(state, besides=entering),
     }
     images: set[str] = set()
