@@ -134,7 +134,12 @@ def tidy(ctx: TargetContext, state: TargetState, manifest: Manifest) -> TargetSt
     for release in sorted(history.protected(state)):
         kept = manifest if release == manifest.release else _manifest(ctx, release)
         needed |= kept.image_ids() if kept else frozenset()
-    ctx.engine.keep(ctx.project, ctx.deploy.app, frozenset(needed))
+    try:
+        ctx.engine.keep(ctx.project, ctx.deploy.app, frozenset(needed))
+    except PreflightFailed as error:  # of a release that nobody held so far, and that is a way back only by now
+        ctx.say(f"{error}; until then there is no way back to its release")
+        needed = {image for image in needed if ctx.engine.image_id(image) is not None}
+        ctx.engine.keep(ctx.project, ctx.deploy.app, frozenset(needed))
     state = with_baseline(ctx, state.model_copy(update={"kept": tuple(sorted(needed))}), manifest)
     return _pruned(ctx, state, running)
 
