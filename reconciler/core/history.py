@@ -117,9 +117,14 @@ def concluded(
 
 
 def retried(state: TargetState, *, release: str | None) -> TargetState:
-    """The state with the quarantine of `release` (None: every one) lifted."""
+    """The state without the quarantine of `release` (None: of any); what it proved before counts no more (P4)."""
     kept = {} if release is None else {name: q for name, q in state.quarantine.items() if name != release}
-    return state.model_copy(update={"quarantine": kept})
+    unproven = {
+        name: past.model_copy(update={"verified_at": None, "stable_at": None})
+        for name, past in state.releases.items()
+        if name in state.quarantine and name not in kept
+    }
+    return state.model_copy(update={"quarantine": kept, "releases": {**state.releases, **unproven}})
 
 
 def forgotten(state: TargetState, *, gone: frozenset[str]) -> TargetState:

@@ -26,7 +26,8 @@ def rollback(ctx: TargetContext, *, to: str | None) -> PassResult:
     with held(ctx, "rollback by hand") as view:
         state, leaving = _serving(ctx, view)
         back = _choose(ctx, view, state, leaving, to)
-        ensure_way_back(ctx, view, state.model_copy(update={"serving": back}), leaving.release)
+        needed = ensure_way_back(ctx, view, state, leaving.release, to=back)
+        ctx.engine.add_keepers(ctx.project, ctx.deploy.app, needed)
         run = begin(ctx, RecordKind.ROLLBACK, state, tag=leaving.tag, manifest=leaving)
         reason = f"left by hand, by {ctx.who}"
         state = state.model_copy(
@@ -38,7 +39,7 @@ def rollback(ctx: TargetContext, *, to: str | None) -> PassResult:
         except TargetUnreachable:
             raise
         except ReconcilerError as error:
-            return _failed(run, state, leaving, back, str(error))
+            return _failed(run, run.switched or state, leaving, back, str(error))
         run.measurements += verification.measurements
         if verification.verdict.kind is VerdictKind.NO_GO:
             return _failed(run, state, leaving, back, verification.verdict.reason)

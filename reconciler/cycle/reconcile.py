@@ -52,6 +52,7 @@ def preview(ctx: TargetContext, *, env_only: bool = False) -> PassResult:
     view = ctx.host.observe()
     ctx.mask.learn(*view.env_files)
     state = known(ctx, view)
+    view = _recovered(view, state)
     images = None
     if env_only:
         ctx, images = of_what_serves(ctx, _serving(ctx, view, state))
@@ -121,6 +122,7 @@ def _refuse_strangers(ctx: TargetContext) -> None:
 
 def _reconcile(ctx: TargetContext, view: HostView, *, env_only: bool) -> PassResult:
     state = recover(ctx, view)
+    view = _recovered(view, state)
     if state.suspended:
         return _frozen(ctx, state)
     images = None
@@ -140,6 +142,11 @@ def _reconcile(ctx: TargetContext, view: HostView, *, env_only: bool) -> PassRes
         told = "" if result.result == "in_sync" else f"{result.message}; "
         return _blocked(ctx, seen, f"{told}{_quarantine_reason(state, seen.desired.release)}")
     return result if env_only else housekeeping(ctx, result)
+
+
+def _recovered(view: HostView, state: TargetState) -> HostView:
+    """What was seen, with the state as it is by now: links are held against what serves after the target went back."""
+    return view if view.state is None else replace(view, state=state)
 
 
 def _acted(ctx: TargetContext, state: TargetState, seen: Assessment, manifest: Manifest) -> PassResult:

@@ -11,7 +11,7 @@ from reconciler.cycle.result import PassResult
 from reconciler.cycle.run import Run
 from reconciler.cycle.upkeep import tidy
 from reconciler.cycle.verify import Verification, verify
-from reconciler.cycle.watch import settle
+from reconciler.cycle.watch import StartFailed, settle
 from reconciler.model.errors import ExitCode, ReconcilerError, RevertFailed, TargetUnreachable
 from reconciler.model.measure import VerdictKind
 from reconciler.model.observed import ContainerFacts, Observed
@@ -49,8 +49,12 @@ def revert(
             state, kept, verification = enter(run, state, manifest, back, reason=reason, blame=blame)
     except TargetUnreachable:
         raise
+    except StartFailed as error:
+        if error.container is None and run.switched is not None:
+            return _postponed(run, run.switched, manifest, reason, back, str(error))
+        return _failed(run, run.switched or state, manifest, reason, back, str(error))
     except ReconcilerError as error:
-        return _failed(run, state, manifest, reason, back, str(error))
+        return _failed(run, run.switched or state, manifest, reason, back, str(error))
     run.measurements += verification.measurements
     if verification.verdict.kind is VerdictKind.NO_GO:
         return _failed(run, state, manifest, reason, back, verification.verdict.reason)
@@ -96,6 +100,7 @@ def enter(
     events = ctx.engine.events(ctx.project)
     try:
         view = ctx.host.observe(files=False)
+        run.switched = state
         ctx.host.switch(state, back)
         observed = Observed(host=view, containers=ctx.engine.containers(ctx.project, details=True))
         apply(ctx, bundle.manifest, make_plan(bundle.manifest, observed), events, deadline=deadline)
@@ -166,6 +171,16 @@ def _failed(run: Run, state: TargetState, manifest: Manifest, reason: str, back:
         " then `reconcile rollback --to TAG`, or `reconcile retry`"
     )
     return run.finish(state, exit_code=ExitCode.REVERT_FAILED, result="revert_failed", reason=text)
+
+
+def _postponed(run: Run, switched: TargetState, manifest: Manifest, reason: str, back: str, why: str) -> PassResult:
+    """The engine didn't bring the way back up, and nothing says that it is bad: the next pass goes on with it."""
+    run.verdict = VerdictKind.NO_GO.value
+    text = (
+        f"{manifest.release} breached ({reason}), and the way back {back} didn't come up: {why}; the next pass goes on"
+        " with it, and if that doesn't help, a person is needed"
+    )
+    return run.finish(switched, exit_code=ExitCode.REVERT_FAILED, result="revert_failed", reason=text)
 
 
 def _save_evidence(run: Run, manifest: Manifest, blamed: str | None) -> None:

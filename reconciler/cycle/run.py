@@ -39,6 +39,8 @@ class Run:
     evidence: str | None = None
     quarantined: str | None = None
     verdict: str = "go"
+    switched: TargetState | None = None
+    """What was written with the switch to the way back: what follows from its failure goes on from there."""
 
     @contextmanager
     def timed(self, part: str) -> Iterator[None]:

@@ -69,15 +69,17 @@ def ensure_externals(ctx: TargetContext, manifest: Manifest) -> None:
         )
 
 
-def ensure_way_back(ctx: TargetContext, view: HostView, state: TargetState, entering: str) -> frozenset[str]:
-    """The image ids that a revert from `entering` would need, after making sure that it could be done.
+def ensure_way_back(
+    ctx: TargetContext, view: HostView, state: TargetState, entering: str, *, to: str | None = None
+) -> frozenset[str]:
+    """The image ids that a revert from `entering` would need (where a person says `to`: that one), after making sure
+    that it could be done.
 
     Raises PreflightFailed naming what is missing: then nothing is touched (P1).
     """
+    before = state.serving if state.serving != entering else state.previous
     wanted = {
-        history.way_back(
-            state, leaving=entering, before=state.serving if state.serving != entering else state.previous
-        ),
+        to or history.way_back(state, leaving=entering, before=before),
         history.last_good(state, besides=entering),
     }
     images: set[str] = set()
@@ -134,8 +136,10 @@ def tidy(ctx: TargetContext, state: TargetState, manifest: Manifest) -> TargetSt
     for release in sorted(history.protected(state.model_copy(update={"open": None}))):
         kept = manifest if release == manifest.release else _manifest(ctx, release)
         needed |= kept.image_ids() if kept else frozenset()
-    images = frozenset(needed)
-    before = state.kept
+    lost = {image for image in needed - set(state.kept) if ctx.engine.image_id(image) is None}
+    if lost:  # of a release that nobody held so far, and that is a way back only by now
+        ctx.say(f"{len(lost)} images of an earlier release are gone from the target: no way back leads there")
+    images, before = frozenset(needed - lost), state.kept
     state = with_baseline(ctx, state.model_copy(update={"kept": tuple(sorted(images))}), manifest)
     view = ctx.host.observe(files=False)
     gone = prunable(state, view.releases, keep=ctx.deploy.retention.releases)

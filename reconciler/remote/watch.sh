@@ -16,6 +16,15 @@ trap 'exit 0' HUP INT TERM
 # Nothing where the lease is gone: it may be confirmed at any moment.
 field() { sed -n "s/^$1 //p" "$2/about" 2>/dev/null || true; }
 
+# Seconds that the lease has left; none where another boot ended it.
+left() {
+    if [ "$(field boot "$base/lease")" = "$(cat /proc/sys/kernel/random/boot_id)" ]; then
+        echo $(($(cat "$base/lease/until" 2>/dev/null || echo 0) - $(uptime_seconds)))
+    else
+        echo 0
+    fi
+}
+
 # Sleeps until the bell is rung (a reader of the pipe sees its writer come and go), or for $1 seconds.
 listen() {
     if [ -n "$1" ]; then timeout "$1" cat "$base/bell" >/dev/null 2>&1 & else cat "$base/bell" >/dev/null 2>&1 & fi
@@ -115,6 +124,8 @@ go_back() {
         next_generation 6>&-
         exec 8>>"$own/fence"
         flock 8
+        # Between the two a pass may have come and looked: it must not go on from what it saw.
+        [ "$(cat "$own/generation")" = "$generation" ] || exit 4
         docker version >/dev/null 2>&1 || exit 3
         entering=$(field entering "$base/reverting") mode=$(field mode "$base/reverting")
         if [ "$(field silence "$base/reverting")" = keep ]; then settled 30; fi
@@ -179,10 +190,7 @@ while :; do
         listen ''
         continue
     fi
-    until=$(cat "$base/lease/until" 2>/dev/null || echo 0) left=0
-    if [ "$(field boot "$base/lease")" = "$(cat /proc/sys/kernel/random/boot_id)" ]; then
-        left=$((until - $(uptime_seconds)))
-    fi
+    left=$(left)
     if [ "$left" -gt 0 ]; then
         listen "$left"
         continue
@@ -198,6 +206,7 @@ while :; do
             sleep 5 & # a moment between two starts is no illness
             wait $!
             sick=$(ill '') || sick=
+            if [ "$(left)" -gt 0 ]; then continue; fi # a pass came meanwhile
         fi
         if [ -z "$sick" ] && [ "$(field silence "$base/lease")" = keep ]; then
             renew

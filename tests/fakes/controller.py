@@ -155,6 +155,7 @@ class Asked:
     """Implements `cycle.context.Interruption`."""
 
     asked: bool = False
+    why: str = "interrupted by a person"
 
     def __call__(self) -> bool:
         return self.asked

@@ -313,6 +313,8 @@ class Target:
                 if sick:
                     yield  # it sleeps for 5 s and looks again
                     sick = self.dock.sick()
+                    if not self._is_due():
+                        return  # a pass came meanwhile
                 if not sick and self.lease is not None and self.lease.about["silence"] == "keep":
                     self.renew()
                     return
@@ -332,7 +334,8 @@ class Target:
             mine = self.next_generation()
             yield
             self.fence = True
-            yield from self._revert(self.reverting, mine)
+            if mine == self.generation:
+                yield from self._revert(self.reverting, mine)
         finally:
             self.busy = self.fence = False
 
