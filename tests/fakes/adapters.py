@@ -336,7 +336,9 @@ class FakeEngine:
     def missing(self, *, networks: Sequence[str], volumes: Sequence[str]) -> tuple[str, ...]:
         return ()
 
-    def pull(self, reference: str, credentials: Credentials | None, progress: Callable[[str], None]) -> None:
+    def pull(
+        self, reference: str, credentials: Credentials | None, progress: Callable[[str], None], *, timeout: float
+    ) -> None:
         def steps() -> Steps:
             yield
             if not self._dock.is_pullable or reference not in self._dock.registry:
