@@ -28,6 +28,7 @@ class Mutant:
 
 
 ONE_WRITER = "tests/integration/test_one_writer.py"
+PROTOCOL = "tests/property/test_protocol.py"
 MUTANTS = [
     Mutant(
         "the fsync",
@@ -63,6 +64,20 @@ MUTANTS = [
         "        fresh = self._connect()\n",
         "        fresh = self._transport\n",
         f"{ONE_WRITER}::test_the_confirmation_goes_over_a_new_connection",
+    ),
+    Mutant(
+        "the arming before the switch",
+        "reconciler/cycle/deploy.py",
+        "    guard.arm(ctx, run.id, state, manifest, back)\n",
+        "",
+        PROTOCOL,
+    ),
+    Mutant(
+        "the pinning of last good's image",
+        "reconciler/cycle/upkeep.py",
+        "        needed |= kept.image_ids() if kept else frozenset()\n",
+        "        needed |= kept.image_ids() if kept and release == state.serving else frozenset()\n",
+        PROTOCOL,
     ),
     Mutant(
         "one winner of confirmation and way back",
