@@ -92,6 +92,7 @@ birth() {
 
 # Says that this shell changes something, to whoever may have to end it.
 acting() {
+    [ -d "$own/acting" ] || mkdir -p "$own/acting"
     birth $$
     printf '%s\n' "$born" >"$own/acting/$$"
 }
