@@ -23,7 +23,7 @@ line() { printf '%s %d\n%s\n' "$1" "${#2}" "$2"; }
 
 # Compose's plugin called directly saves the docker command's start. Its environment is empty but for what it needs:
 # a variable of this login shell must not get into a release.
-compose() {
+find_compose() {
     plugin=
     for place in "${HOME:-/root}/.docker/cli-plugins" /usr/local/lib/docker/cli-plugins \
         /usr/local/libexec/docker/cli-plugins /usr/lib/docker/cli-plugins /usr/libexec/docker/cli-plugins; do
@@ -36,6 +36,10 @@ compose() {
                 "docker-compose v1 is not enough: install the package docker-compose-plugin"
         plugin="docker compose"
     fi
+}
+
+compose() {
+    find_compose
     # shellcheck disable=SC2086 # $plugin may be two words
     env -i PATH="$PATH" HOME="${HOME:-/root}" ${DOCKER_HOST:+DOCKER_HOST="$DOCKER_HOST"} \
         ${DOCKER_CONFIG:+DOCKER_CONFIG="$DOCKER_CONFIG"} ${XDG_RUNTIME_DIR:+XDG_RUNTIME_DIR="$XDG_RUNTIME_DIR"} \

@@ -1,10 +1,9 @@
-"""A part of `make faults` that `make test` has the time for: other cases with each seed, all of them in the end."""
+"""A part of `make faults` that `make test` has the time for: the same cases each time, others with another seed."""
 
 from __future__ import annotations
 
 import os
 import random
-import secrets
 import time
 
 import pytest
@@ -19,8 +18,8 @@ SECONDS = 120.0
 
 
 def test_a_sample_of_faults_leaves_no_violation() -> None:
-    """RECONCILER_FAULTS_SEED=n chooses the same cases in the same order again; how many of them depends on the time."""
-    seed = int(os.environ.get("RECONCILER_FAULTS_SEED", secrets.randbelow(10**6)))
+    """RECONCILER_FAULTS_SEED=n chooses other cases and another order; how many of them depends on the time."""
+    seed = int(os.environ.get("RECONCILER_FAULTS_SEED", "1"))
     print(f"RECONCILER_FAULTS_SEED={seed}")  # noqa: T201 # shown where the test fails
     began, rng, done, said = time.monotonic(), random.Random(seed), campaign.Done(None), list[str]()  # noqa: S311
     # Counting costs a pass for each pair, so a sample is of two of them.

@@ -544,7 +544,7 @@ class TestChanges:
         web, other = lab.run("web"), lab.run("other")
         since = here.now()
         docker("stop", "-t", "1", web)
-        for _ in range(256):  # as health probes do, which make three events each
+        for _ in range(300):  # as health probes do, which make three events each
             lab.client.exec_create(other, ["/bin/true"])
         assert self.changed(here, web, since, Vector.CONTAINER) is None
         seen = facts(here, lab, web)

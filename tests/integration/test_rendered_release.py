@@ -639,7 +639,7 @@ def test_what_cannot_become_a_release_costs_nothing(world: World) -> None:
     good = (world.repo.path / "compose.yaml").read_text()
 
     def everything() -> list[object]:
-        files = [str(file) for file in world.server.rglob("*")]
+        files = [str(file) for file in world.server.rglob("*") if file.parent.name != "acting"]
         return [world.ids(), sorted(files), world.repo.records()]
 
     before = everything()

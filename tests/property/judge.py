@@ -41,6 +41,7 @@ class Judge:
 
     def before(self, name: str, generation: int, words: Sequence[Any]) -> None:
         """A change is about to be made by whoever was given this generation."""
+        self.look()
         target, state = self.target, self.state
         self._must(
             generation == target.generation, f"P7: {name} of {generation}, and {target.generation} was given out"

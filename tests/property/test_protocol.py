@@ -85,6 +85,7 @@ class Protocol(RuleBasedStateMachine):
         self.on_the_way: list[Message] = []
         self.is_blind = False
         self.told: dict[str, End] = {}
+        self.say: Callable[[str], None] = note
         self.desks = [
             Controller(name, self.target, model_of, lambda: self.is_blind, TAGS[0]) for name in ("ann", "bob")
         ]
@@ -93,20 +94,20 @@ class Protocol(RuleBasedStateMachine):
         silence=st.sampled_from(["revert", "keep"]),
         retained=st.sampled_from([1, 3]),
         skew=st.sampled_from([0, -7, 3601]),
-        served=st.sampled_from([0, 1, 2, 3]),
-        soaked=st.sampled_from([0, 0, 5]),
+        served=st.sampled_from([0, 1, 2, 3, 3, 3]),
+        soaked=st.sets(st.sampled_from([0, 1, 3])),
     )
-    def begins(self, silence: str, retained: int, skew: int, served: int, soaked: int) -> None:
+    def begins(self, silence: str, retained: int, skew: int, served: int, soaked: set[int]) -> None:
         """A team's choices, a second desk with its own clock, and what was deployed before."""
         for desk in self.desks:
             desk.on_silence, desk.retained = silence, retained
         self.desks[1].skew = timedelta(seconds=skew)
-        for tag in [TAGS[0], TAGS[1], TAGS[3]][:served]:
-            self.merges(0, tag, True)
+        for number in [0, 1, 3][:served]:
+            self.merges(0, TAGS[number], True)
             assert self.desks[0].run(reconcile).code is ExitCode.OK
-        for _ in range(soaked):
-            self.target.pass_time(20)
-            self.desks[0].run(reconcile)
+            for _ in range(5 if number in soaked else 0):
+                self.target.pass_time(20)
+                self.desks[0].run(reconcile)
 
     # Desks
 
@@ -156,6 +157,26 @@ class Protocol(RuleBasedStateMachine):
         )
         desk.lose(error, half_open=half_open)
 
+    @rule(
+        who=WHO,
+        tag=st.sampled_from(TAGS),
+        turns=st.integers(10, 45),
+        fate=FATES,
+        steps=st.integers(1, 4),
+        half_open=st.booleans(),
+        sleeps=st.booleans(),
+    )
+    def deploy_goes_wrong(
+        self, who: int, tag: str, turns: int, fate: str, steps: int, half_open: bool, sleeps: bool
+    ) -> None:
+        """A new tag, and the controller dies or sleeps somewhere on the way: what all this is about."""
+        self.merges(who, tag, False)
+        self.begins_a_pass(who, reconcile, turns)
+        if sleeps:
+            self.sleeps(who, steps, 3)
+        else:
+            self.is_lost(who, fate, steps, True, half_open)
+
     @precondition(lambda self: any(desk.turns and desk.link.pending for desk in self.desks))
     @rule(who=WHO)
     def is_doubled(self, who: int) -> None:
@@ -167,15 +188,26 @@ class Protocol(RuleBasedStateMachine):
     @precondition(lambda self: self.on_the_way)
     @rule()
     def arrives(self) -> None:
-        """What was late arrives."""
+        """What was late arrives; never after the pass that sent it has come to its end, as SSH keeps the order."""
+        message, state = self.on_the_way.pop(0), self.judge.state
+        if message.generation == self.target.generation and (state is None or state.open is None):
+            return
         with suppress(ReconcilerError):
-            self.target.run(self.on_the_way.pop(0))
+            self.target.run(message)
 
     @precondition(lambda self: any(desk.turns for desk in self.desks))
     @rule(who=WHO)
     def is_interrupted(self, who: int) -> None:
         """Ctrl-C."""
         self.desks[who].asked.asked = True
+
+    @precondition(lambda self: any(desk.turns for desk in self.desks))
+    @rule(who=WHO, steps=st.integers(1, 4), turns=st.integers(1, 4))
+    def sleeps(self, who: int, steps: int, turns: int) -> None:
+        """As a lid that is closed, for too long; when it opens the watchdog has begun."""
+        self.target.pass_time(25, is_silent=True)
+        self.target.watch(steps)
+        self.desks[who].go(turns)
 
     # The target
 
@@ -245,7 +277,7 @@ class Protocol(RuleBasedStateMachine):
         for desk in self.desks:
             if desk.ended is not None and desk.ended is not self.told.get(desk.name):
                 self.told[desk.name] = desk.ended
-                note(f"# {desk.name}: {desk.ended.code.name}: {desk.ended.message}")
+                self.say(f"# {desk.name}: {desk.ended.code.name}: {desk.ended.message}")
                 if desk.ended.crash is not None:
                     raise desk.ended.crash
         self.judge.look()

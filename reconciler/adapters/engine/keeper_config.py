@@ -28,7 +28,7 @@ DUTY_PROBE = """
 for tool in flock timeout mkfifo sync sed xargs expr docker; do
     command -v $tool >/dev/null || { echo "no $tool"; exit 1; }
 done
-compose version >/dev/null 2>&1 || { echo "no Compose"; exit 1; }
+find_compose
 docker version >/dev/null || exit 1
 left=100
 until [ -p "$own/watchdog/bell" ]; do
