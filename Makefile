@@ -34,7 +34,7 @@ test: engine setup lint pytest ## everything that has to be green: lint, then al
 
 # Most of the time is spent waiting for containers, so more tests at once than there are cores.
 pytest: bytecode
-	$(BIN)/pytest -n 4 --dist worksteal
+	$(BIN)/pytest -n 4 --dist worksteal --durations 25
 
 # Hours: it goes on where it was interrupted, for as long as reconciler/ is the same. FAULTS="--jobs 6" and other options
 # of `python -m tests.faults` fit in.

@@ -41,6 +41,9 @@ class Masker(Protocol):
 class RecordStore(Protocol):
     """Where run records go on the controller's side."""
 
+    def text(self, record: RunRecord) -> str:
+        """What `save` would write, or did for this run."""
+
     def save(self, record: RunRecord) -> tuple[str, str]:
         """Writes one record (and commits it where that is on). Gives its path and its text; a second save of the same
         run changes nothing."""

@@ -13,7 +13,7 @@ from reconciler.cycle.context import TargetContext
 from reconciler.cycle.result import PassResult
 from reconciler.cycle.state import save_state
 from reconciler.dataclass import dataclass
-from reconciler.model.errors import ExitCode
+from reconciler.model.errors import ExitCode, ReconcilerError, TargetUnreachable
 from reconciler.model.measure import Measurement
 from reconciler.model.plan import Plan
 from reconciler.model.record import RecordKind, RunRecord
@@ -97,8 +97,15 @@ class Run:
             exit_code=int(exit_code),
             drift=drift_lines(plan) if plan else (),
         )
-        path, text = self.ctx.records.save(record)
-        self.ctx.host.save_record(self.id, text)
+        try:
+            # There first: whoever goes on after us collects it then, and writes no other of the same pass.
+            self.ctx.host.save_record(self.id, self.ctx.records.text(record))
+        except TargetUnreachable:
+            raise
+        except ReconcilerError:
+            self.ctx.records.save(record)  # a full disk there: the next pass takes this one
+            raise
+        path, _ = self.ctx.records.save(record)
         return self._closed(state, exit_code=exit_code, result=result, reason=reason, record=path)
 
     def absorbed(self, state: TargetState, *, exit_code: ExitCode, result: str, reason: str) -> PassResult:

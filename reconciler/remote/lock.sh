@@ -28,11 +28,14 @@ if ! flock -n 9; then
     fi
 fi
 if [ -d "$own/watchdog/reverting" ]; then
-    flock -n "$own/watchdog/busy" true || die 75 "the target's own watchdog, which is going back after a pass that gave no sign of life"
-    # Its watchdog died in the middle: this pass goes on from there.
-    printf 'result abandoned\nat %s\n' "$(date +%s)" >>"$own/watchdog/reverting/about"
-    rm -rf "$own/watchdog/outcome"
-    mv -T "$own/watchdog/reverting" "$own/watchdog/outcome"
+    exec 6>>"$own/watchdog/busy"
+    flock -n 6 || die 75 "the target's own watchdog, which is going back after a pass that gave no sign of life"
+    if [ -d "$own/watchdog/reverting" ]; then # its watchdog died in the middle: this pass goes on from there
+        printf 'result abandoned\nat %s\n' "$(date +%s)" >>"$own/watchdog/reverting/about"
+        rm -rf "$own/watchdog/outcome"
+        mv -T "$own/watchdog/reverting" "$own/watchdog/outcome"
+    fi
+    exec 6>&-
 fi
 next_generation 9>&-
 renew

@@ -122,6 +122,9 @@ class Records:
 
     kept: dict[str, str] = field(default_factory=dict)
 
+    def text(self, record: RunRecord) -> str:
+        return self.kept.get(record.run) or record.model_dump_json()
+
     def save(self, record: RunRecord) -> tuple[str, str]:
         text = self.kept.setdefault(record.run, record.model_dump_json())
         return record.name, text

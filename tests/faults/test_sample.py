@@ -13,8 +13,8 @@ from tests.faults.inflict import BOTH, FAULTS, SAMPLE
 from tests.faults.scenarios import SCENARIOS
 
 pytestmark = [pytest.mark.engine, pytest.mark.timeout(420)]
-SECONDS = 120.0
-"""No case begins later: with the one that is at work then, and the labs' own time, it stays under three minutes."""
+SECONDS = 60.0
+"""No case begins later: with the one that is at work then, and the labs' own time, it stays under two minutes."""
 
 
 def test_a_sample_of_faults_leaves_no_violation() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from reconciler.cycle import deploy, verify
+from reconciler.cycle.apply import UP_ATTEMPTS
 from reconciler.cycle.by_hand import retry, rollback
 from reconciler.cycle.reconcile import reconcile
 from reconciler.model.errors import ExitCode
@@ -47,7 +48,7 @@ def until(desk: Controller, call: str) -> None:
 
 def test_after_a_way_back_that_failed_nobody_points_back_at_what_was_left(machine: Protocol) -> None:
     desk = served(machine, FIRST, SECOND)
-    machine.compose_fails(1)
+    machine.compose_fails(UP_ATTEMPTS)
     assert desk.run(lambda ctx: rollback(ctx, to=None)).code is ExitCode.REVERT_FAILED
     machine.merges(0, FIRST, True)
     desk.run(reconcile)
@@ -68,7 +69,7 @@ def test_a_release_whose_quarantine_is_lifted_is_not_last_good_before_it_proved_
 
 def test_an_image_that_nobody_held_ends_no_pass_after_its_work(machine: Protocol) -> None:
     desk = served(machine, FIRST, SECOND, THIRD)
-    machine.compose_fails(1)
+    machine.compose_fails(UP_ATTEMPTS)
     machine.somebody_stops("web")
     machine.somebody_prunes()
     assert desk.run(reconcile).code is ExitCode.REVERTED

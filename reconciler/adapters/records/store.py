@@ -27,6 +27,11 @@ class RecordDirectory:
         self._commit = commit
         self._lock = threading.Lock()
 
+    def text(self, record: RunRecord) -> str:
+        """The record as Markdown: as it is here already, or as `save` will write it."""
+        known = self._find(record.run)
+        return known.read_text("utf-8") if known is not None else to_markdown(record)
+
     def save(self, record: RunRecord) -> tuple[str, str]:
         """Writes a record once, and commits that file alone. A git that fails is said, and undoes nothing."""
         text = to_markdown(record)
