@@ -16,7 +16,7 @@ pytestmark = pytest.mark.engine
 
 SILENCE = {"rollback.watchdog": "3s", "gates.window": "60s", "stabilization": {"period": "24h", "interval": "1m"}}
 """A window that is never over before the target acts."""
-PATIENCE = 40.0
+PATIENCE = 90.0
 """Seconds for the silence, the way back and a loaded machine."""
 
 
@@ -46,7 +46,7 @@ def switched_and_killed(job: Job, tag: str, moment: str = "waiting for the engin
 
 def test_after_a_bad_release_the_target_goes_back_alone_and_the_next_pass_tells(any_job: Job) -> None:
     job = any_job
-    before = switched_and_killed(job, job.images.bad(Fault.UNHEALTHY), silence="8s")  # time to fall ill
+    before = switched_and_killed(job, job.images.bad(Fault.UNHEALTHY), silence="20s")  # time to fall ill
     await_true("the target has gone back", lambda: outcome(job).is_dir(), seconds=PATIENCE)
     assert (job.project.version(), job.link("current")) == (GOOD[0], before)
     status = job.json("status", expect=2)["targets"][0]
