@@ -239,12 +239,7 @@ def _images(ctx: TargetContext, references: tuple[str, ...], *, pull: bool) -> t
                 )
             if pull:
                 ctx.say(f"pulling {reference}")
-                ctx.engine.pull(
-                    reference,
-                    ctx.credentials if carries_tag(ctx, reference) else None,
-                    ctx.say,
-                    timeout=ctx.deploy.timeouts.pull,
-                )
+                pull_image(ctx, reference)
                 image_id = ctx.engine.image_id(reference)
                 if image_id is None:
                     raise PreflightFailed(f"image {reference} was pulled to target {ctx.name}, and isn't there")
@@ -253,6 +248,12 @@ def _images(ctx: TargetContext, references: tuple[str, ...], *, pull: bool) -> t
                 image_id = f"{reference} (not pulled yet)"
         found[reference] = image_id
     return found, pulls
+
+
+def pull_image(ctx: TargetContext, reference: str) -> None:
+    """Pulls one image: the app's own with its credentials, others with the login of the target's user."""
+    login = ctx.credentials if carries_tag(ctx, reference) else None
+    ctx.engine.pull(reference, login, ctx.say, timeout=ctx.deploy.timeouts.pull)
 
 
 def carries_tag(ctx: TargetContext, reference: str) -> bool:

@@ -9,7 +9,7 @@ from reconciler.core.file_audit import left_over
 from reconciler.core.repairs import finished
 from reconciler.core.retention import prunable
 from reconciler.cycle.context import TargetContext
-from reconciler.cycle.desired import carries_tag
+from reconciler.cycle.desired import carries_tag, pull_image
 from reconciler.cycle.observe import with_baseline
 from reconciler.cycle.runtime import not_as_it_was, remember_values
 from reconciler.cycle.state import save_state
@@ -107,11 +107,10 @@ def ensure_way_back(
 
 def _fetched(ctx: TargetContext, reference: str, image_id: str) -> bool:
     """Whether pulling the reference brings exactly this image back."""
-    ours = carries_tag(ctx, reference)
-    if ours and ctx.deploy.image.delivery == "present":
+    if ctx.deploy.image.delivery == "present" and carries_tag(ctx, reference):
         return False
     try:
-        ctx.engine.pull(reference, ctx.credentials if ours else None, ctx.say, timeout=ctx.deploy.timeouts.pull)
+        pull_image(ctx, reference)
     except TargetUnreachable:
         raise
     except ReconcilerError:

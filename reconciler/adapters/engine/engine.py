@@ -31,7 +31,7 @@ from reconciler.model.errors import TargetUnreachable
 from reconciler.model.observed import LABEL_KEEPER, LABEL_WATCHDOG, ContainerFacts
 from reconciler.model.stored import Attachment
 from reconciler.model.trace import Change
-from reconciler.ports import Credentials, Events, Origin, Survey, Transport, Usage
+from reconciler.ports import Credentials, Events, Origin, Stream, Survey, Transport, Usage
 
 TIMEOUT_SECONDS = 30.0
 """The longest wait for an answer of the engine, besides what it was asked to wait for."""
@@ -285,11 +285,7 @@ class DockerEngine:
         with engine_errors(self._transport.name, self._socket):
             with self._lock:
                 if self._client is None:
-                    # With it comes the docker library, 0.1 s of imports: not for a pass that only looks.
-                    load()
-                    from reconciler.adapters.engine.client import api_client
-
-                    self._client = api_client(self._transport, self._socket, TIMEOUT_SECONDS, self._reader)
+                    self._client = self._new_client()
                 client = self._client
             yield client
 
@@ -297,20 +293,18 @@ class DockerEngine:
     def _changing(self, what: str) -> Iterator[docker.APIClient]:
         """A client of its own, behind the fence; it connects at the first request, and the fence opens when it ends."""
         with engine_errors(self._transport.name, self._socket):
-            load()
-            from reconciler.adapters.engine.client import api_client
-
-            client = api_client(
-                self._transport,
-                self._socket,
-                TIMEOUT_SECONDS,
-                self._reader,
-                dial=lambda seconds: self._fence.dial_engine(what, seconds),
-            )
+            client = self._new_client(lambda seconds: self._fence.dial_engine(what, seconds))
             try:
                 yield client
             finally:
                 client.close()
+
+    def _new_client(self, dial: Callable[[float], Stream] | None = None) -> docker.APIClient:
+        """With it comes the docker library, 0.1 s of imports: not for a pass that only looks."""
+        load()
+        from reconciler.adapters.engine.client import api_client
+
+        return api_client(self._transport, self._socket, TIMEOUT_SECONDS, self._reader, dial)
 
 
 def _of(project: str) -> str:

@@ -194,11 +194,9 @@ class TargetHost:
         words = (lease, goes_on, str(math.ceil(looks or 0)), str(math.ceil(lasts)), silence.value)
         fresh = self._connect()
         try:
-            done = fresh.run(self._fenced("confirm", *words), timeout=READ_TIMEOUT)
+            self._change("confirm", *words, over=fresh)
         finally:
             fresh.close()
-        if done.status != 0:
-            self._refuse(done)
 
     def disarm(self) -> None:
         self._change("confirm", "any", "end", "0", "0", "-")
@@ -296,10 +294,16 @@ class TargetHost:
         return ["env", f"DOCKER_HOST={self._settings.docker_host}", *shell]
 
     def _change(
-        self, name: str, *arguments: str, stdin: bytes = b"", timeout: float = READ_TIMEOUT, check: bool = True
+        self,
+        name: str,
+        *arguments: str,
+        stdin: bytes = b"",
+        timeout: float = READ_TIMEOUT,
+        check: bool = True,
+        over: Transport | None = None,
     ) -> Completed:
         """Runs a script that changes something, as long as nobody has taken over. Raises TakenOver."""
-        done = self._transport.run(self._fenced(name, *arguments), stdin=stdin, timeout=timeout)
+        done = (over or self._transport).run(self._fenced(name, *arguments), stdin=stdin, timeout=timeout)
         if done.status == FENCED or (check and done.status != 0):
             self._refuse(done)
         return done
