@@ -1,6 +1,7 @@
 #!/bin/sh
 # Makes sure of what the demo and the tests run besides Docker and Python: Debian's static busybox (what the demo's
-# images are made of), and for the tests sshd, a registry, sudo, shellcheck and the tools of network namespaces.
+# images are made of), and for the tests sshd, a registry, Prometheus, Alertmanager, sudo, shellcheck and the tools of
+# network namespaces.
 #
 # Where all of it is there, nothing happens. On Debian as root the rest is installed, and no service is started.
 # Anywhere else it says what is missing. Exit codes: 0 ready, 1 not ready (the last line says why).
@@ -16,6 +17,8 @@ git git
 ssh openssh-client
 sshd openssh-server
 docker-registry docker-registry
+prometheus prometheus
+prometheus-alertmanager prometheus-alertmanager
 shellcheck shellcheck
 sudo sudo
 ip iproute2
