@@ -98,16 +98,16 @@ def _dispatch(args: Namespace, holder: RedactorHolder, interrupt: Interrupt) -> 
         print_json({"targets": [result_json(result) for result in results], "exit_code": int(_worst(results))})
     else:
         (show_plans if plans else show_results)(screen, results)
-    if metrics_file is None or _write_metrics(metrics_file, desk, results):
+    if metrics_file is None or _write_metrics(metrics_file, desk, results, by_hand=args.command == "rollback"):
         return _worst(results)
     return worst([_worst(results), ExitCode.ERROR])
 
 
-def _write_metrics(file: Path, desk: Desk, results: Sequence[PassResult]) -> bool:
+def _write_metrics(file: Path, desk: Desk, results: Sequence[PassResult], *, by_hand: bool) -> bool:
     from reconciler.cli.metrics import write_metrics
 
     try:
-        write_metrics(file, desk.deploy, results)
+        write_metrics(file, desk.deploy, results, by_hand=by_hand)
     except OSError as error:
         print(f"reconcile: --metrics-file {file}: can't be written: {error.strerror}", file=sys.stderr)
         return False
@@ -163,7 +163,7 @@ def _guarded(operation: Operation, ctx: TargetContext) -> PassResult:
         result.durations.setdefault("pass", round(time.monotonic() - started, 3))
         if ctx.guard.told:
             result = replace(result, notes=(ctx.guard.told, *result.notes), alone=ctx.guard.ended)
-        return result
+        return replace(result, lease=ctx.guard.mode)
     except Interrupted:
         code, word, text = _interrupted(ctx)
     except UsageError:
@@ -184,6 +184,7 @@ def _guarded(operation: Operation, ctx: TargetContext) -> PassResult:
         message=text,
         tag=ctx.deploy.tag,
         durations={"pass": round(time.monotonic() - started, 3)},
+        lease=ctx.guard.mode,
     )
 
 

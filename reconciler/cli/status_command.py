@@ -6,7 +6,8 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict
 
 from reconciler.cli.render import Screen, print_json
-from reconciler.cycle.status import Health, Status, Sync, status
+from reconciler.core.health import Health
+from reconciler.cycle.status import Status, Sync, status
 from reconciler.model.errors import ExitCode, worst
 from reconciler.wiring import Desk
 

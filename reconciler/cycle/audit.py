@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from reconciler.core.account import drift_lines, masked
+from reconciler.core.health import health_of
 from reconciler.cycle.context import TargetContext
 from reconciler.cycle.explain import explain
 from reconciler.cycle.observe import observe, plan_by_policy
@@ -41,4 +42,5 @@ def audit(ctx: TargetContext) -> PassResult:
         plan=replace(plan, steps=()) if not found else plan,
         notes=plan.notes,
         state=state,
+        health=health_of(bundle.manifest, observed)[0],
     )

@@ -8,6 +8,7 @@ from dataclasses import replace
 
 from reconciler.core import history
 from reconciler.core.account import left_text, masked
+from reconciler.core.health import health_of
 from reconciler.cycle import guard
 from reconciler.cycle.context import TargetContext
 from reconciler.cycle.desired import Desired, changes_from, remember, resolve
@@ -157,7 +158,10 @@ def _acted(ctx: TargetContext, state: TargetState, seen: Assessment, manifest: M
     if not seen.plan.is_empty or _needs_proof(state, manifest):
         from reconciler.cycle.heal import heal
 
-        return heal(ctx, state, seen.desired, manifest, seen.plan, seen.observed)
+        healed = heal(ctx, state, seen.desired, manifest, seen.plan, seen.observed)
+        # Where only files were put back nothing is measured: the containers are as they were found.
+        found = health_of(manifest, seen.observed)[0] if seen.plan.repairs_files_only else None
+        return healed if healed.measurements else replace(healed, health=found)
     learned = remember(state, seen.desired)
     if learned is not state:
         save_state(ctx, learned)
@@ -227,6 +231,7 @@ def _result(
         changes=changes,
         notes=plan.notes,
         state=seen.state,
+        health=None if seen.plan.switches else health_of(seen.manifest, seen.observed)[0],
     )
 
 

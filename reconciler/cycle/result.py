@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from dataclasses import field
 
+from reconciler.core.health import Health
 from reconciler.dataclass import dataclass
 from reconciler.model.errors import ExitCode
 from reconciler.model.measure import Measurement
 from reconciler.model.plan import Plan
 from reconciler.model.stored import TargetState
-from reconciler.model.watchdog import Ended
+from reconciler.model.watchdog import Ended, Mode
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,3 +38,7 @@ class PassResult:
     durations: dict[str, float] = field(default_factory=dict)
     alone: Ended | None = None
     """What the target had done by itself before this pass."""
+    health: Health | None = None
+    """How what serves was found; None where nobody looked, or where measurements say more."""
+    lease: Mode | None = None
+    """What the watchdog's lease is about that lies on the target at the pass's end, as far as the pass knows."""

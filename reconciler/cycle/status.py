@@ -6,14 +6,15 @@ from datetime import datetime
 from enum import StrEnum
 
 from reconciler.core import history
+from reconciler.core.health import Health, health_of
 from reconciler.cycle.context import TargetContext
 from reconciler.cycle.desired import source_digest
 from reconciler.cycle.observe import observe, plan_by_policy
 from reconciler.cycle.state import known
 from reconciler.dataclass import dataclass
 from reconciler.model.errors import TargetUnreachable
-from reconciler.model.observed import ContainerFacts, Observed
-from reconciler.model.stored import Manifest, Phase, TargetState
+from reconciler.model.observed import Observed
+from reconciler.model.stored import Phase, TargetState
 
 
 class Sync(StrEnum):
@@ -21,16 +22,6 @@ class Sync(StrEnum):
 
     IN_SYNC = "in_sync"
     OUT_OF_SYNC = "out_of_sync"
-    UNKNOWN = "unknown"
-
-
-class Health(StrEnum):
-    """How what runs is."""
-
-    HEALTHY = "healthy"
-    PROGRESSING = "progressing"
-    DEGRADED = "degraded"
-    MISSING = "missing"
     UNKNOWN = "unknown"
 
 
@@ -71,7 +62,7 @@ def status(ctx: TargetContext) -> Status:
             ctx.mask.text(str(error)),
         )
     sync, reason = _sync(ctx, observed, state)
-    health, ailment = _health(view.manifest, observed)
+    health, ailment = health_of(view.manifest, observed)
     if state.suspended:
         reason = f"suspended by {state.suspended.by}: {state.suspended.message}"
     quarantine = tuple(
@@ -103,25 +94,3 @@ def _sync(ctx: TargetContext, observed: Observed, state: TargetState) -> tuple[S
     if plan.is_empty and not plan.drift:
         return Sync.IN_SYNC, ""
     return Sync.OUT_OF_SYNC, "; ".join(f"{drift.vector}: {drift.line}" for drift in plan.drift) or "changes pending"
-
-
-def _health(manifest: Manifest | None, observed: Observed) -> tuple[Health, str]:
-    if manifest is None:
-        return Health.MISSING, ""
-    found = Health.HEALTHY
-    for name, facts in manifest.services.items():
-        if facts.one_shot or facts.replicas == 0:
-            continue
-        containers = observed.of(name)
-        if not containers:
-            return Health.MISSING, f"{name} has no container"
-        bad = next((container for container in containers if _is_bad(container)), None)
-        if bad is not None:
-            return Health.DEGRADED, f"{bad.name} is {bad.health if bad.runs else bad.state}"
-        if any(container.health == "starting" for container in containers):
-            found = Health.PROGRESSING
-    return found, ""
-
-
-def _is_bad(container: ContainerFacts) -> bool:
-    return not container.runs or container.health == "unhealthy"

@@ -10,26 +10,28 @@ from pathlib import Path
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from reconciler.telemetry.metrics import HEADER, OUTCOMES, PHASES, PassSample, write_textfile
+from reconciler.telemetry.metrics.registry import OUTCOMES, PHASES
+from reconciler.telemetry.metrics.sample import PassSample, Remembered
+from reconciler.telemetry.metrics.textfile import HEADER, write_textfile
+
+KNOWN = Remembered(phase="stabilizing", since_ts=1_768_990_000.0, quarantined=2, covered_s=60.0, period_s=86_400.0)
 
 SAMPLE = PassSample(
     app="observer",
     target="prod",
     sync="in_sync",
     health="healthy",
-    phase="stabilizing",
     result="converged",
     last_reconcile_ts=1_769_000_000.5,
     interval_s=300.0,
-    last_good_ts=None,
     up=True,
+    remembered=KNOWN,
     reconcile_s=3.0,
     deploy_s=2.0,
     deploys={"verified": 1},
     rollbacks={("breach", "verified"): 1},
     drift={"env": 2},
     gates={("api", "pass"): 15, ("api", "breach"): 1},
-    records_pending=1,
 )
 AT = {"app": "observer", "target": "prod"}
 
@@ -60,7 +62,11 @@ def test_what_a_pass_knows(tmp_path: Path) -> None:
     assert value(path, "app_last_good_timestamp_seconds") is None
     assert value(path, "app_reconcile_interval_seconds") == 300
     assert value(path, "target_up") == 1
-    assert value(path, "records_pending") == 1
+    assert value(path, "records_pending") is None, "nobody looked"
+    assert value(path, "app_quarantined") == 2
+    assert value(path, "app_phase_since_timestamp_seconds") == 1_768_990_000
+    assert value(path, "app_stabilization_covered_seconds") == 60
+    assert value(path, "app_watchdog_lease_deadline_timestamp_seconds") is None
     assert value(path, "reconciles_total", result="converged") == 1
     assert value(path, "deploys_total", result="verified") == 1
     assert value(path, "rollbacks_total", reason="breach", result="verified") == 1
@@ -87,7 +93,8 @@ def test_counters_go_on_and_states_are_replaced(tmp_path: Path) -> None:
     """Each run is a new process: the file is its memory."""
     path = tmp_path / "r.prom"
     write_textfile(path, [SAMPLE])
-    write_textfile(path, [dataclasses.replace(SAMPLE, phase="stable", result="in_sync", last_good_ts=5.0, deploys={})])
+    stable = Remembered(phase="stable", last_good_ts=5.0)
+    write_textfile(path, [dataclasses.replace(SAMPLE, remembered=stable, result="in_sync", deploys={})])
     assert value(path, "deploys_total", result="verified") == 1
     assert value(path, "drift_detected_total", vector="env") == 4
     assert value(path, "reconciles_total", result="converged") == 1
@@ -99,6 +106,25 @@ def test_counters_go_on_and_states_are_replaced(tmp_path: Path) -> None:
     assert value(path, "app_last_good_timestamp_seconds") == 5
     write_textfile(path, [SAMPLE])
     assert value(path, "app_last_good_timestamp_seconds") is None
+
+
+def test_what_a_target_remembers_outlasts_a_pass_that_did_not_reach_it(tmp_path: Path) -> None:
+    """A revert that failed doesn't stop to be an alert when the network goes, too; sync and health are unknown (P6)."""
+    path = tmp_path / "r.prom"
+    failed = Remembered(phase="failed", quarantined=1, desired_quarantined=True)
+    lost = dataclasses.replace(SAMPLE, remembered=failed, lease_deadline_ts=99.0)
+    away = dataclasses.replace(
+        SAMPLE, remembered=None, sync="unknown", health="unknown", result="unreachable", up=False
+    )
+    write_textfile(path, [lost])
+    write_textfile(path, [away])
+    assert value(path, "app_phase", phase="failed") == 1
+    assert value(path, "app_desired_quarantined") == 1
+    assert value(path, "app_watchdog_lease_deadline_timestamp_seconds") == 99
+    assert value(path, "app_sync_status", status="unknown") == 1
+    assert value(path, "target_up") == 0
+    write_textfile(path, [SAMPLE])
+    assert value(path, "app_watchdog_lease_deadline_timestamp_seconds") is None, "a pass came there, and knows"
 
 
 def test_targets_that_were_not_visited_stay(tmp_path: Path) -> None:
@@ -143,7 +169,14 @@ def test_a_failed_write_leaves_the_old_file(tmp_path: Path, monkeypatch: pytest.
 
 @pytest.mark.parametrize(
     "wrong",
-    [{"phase": "fine"}, {"drift": {"expected 1, found 2": 1}}, {"gates": {("a" * 65, "pass"): 1}}, {"target": "a\nb"}],
+    [
+        {"sync": "fine"},
+        {"result": "swept"},
+        {"remembered": Remembered(phase="fine")},
+        {"drift": {"expected 1, found 2": 1}},
+        {"gates": {("a" * 65, "pass"): 1}},
+        {"target": "a\nb"},
+    ],
 )
 def test_no_message_becomes_a_label(tmp_path: Path, wrong: dict[str, object]) -> None:
     """A label from a message would make a new series each time."""
@@ -154,6 +187,9 @@ def test_no_message_becomes_a_label(tmp_path: Path, wrong: dict[str, object]) ->
 
 def test_the_library_is_loaded_only_when_asked_for() -> None:
     """It costs 80 ms, which a pass without --metrics-file doesn't pay."""
-    code = "import sys, reconciler.telemetry.metrics; print('prometheus_client' in sys.modules)"
+    code = (
+        "import sys, reconciler.telemetry.live, reconciler.telemetry.metrics.textfile as t; import reconciler.cli.main"
+    )
+    code += "; print(bool(t) and 'prometheus_client' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "False"
