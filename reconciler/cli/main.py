@@ -5,28 +5,18 @@ from __future__ import annotations
 import os
 import signal
 import sys
-import time
 from argparse import Namespace
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
 from pathlib import Path
 
 from reconciler.cli.parser import parser
 from reconciler.cli.render import Screen, print_json, result_json, show_plans, show_results
-from reconciler.cycle.context import Interrupted, TargetContext
+from reconciler.cycle.carry_out import Operation, carry_out
 from reconciler.cycle.result import PassResult
-from reconciler.model.errors import (
-    CommandFailed,
-    ExitCode,
-    ReconcilerError,
-    UsageError,
-    worst,
-)
+from reconciler.model.errors import ExitCode, ReconcilerError, UsageError, worst
 from reconciler.telemetry.log import RedactorHolder, configure
 from reconciler.wiring import Desk, Interrupt
-
-Operation = Callable[[TargetContext], PassResult]
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -47,7 +37,8 @@ def main(argv: Sequence[str] | None = None) -> int:
             return ExitCode.OK
         if args.command and args.once:
             raise UsageError(f"--once and `{args.command}` exclude each other")
-        _catch_signals(interrupt)
+        if args.command != "run":
+            _catch_signals(interrupt)
         return _dispatch(args, holder, interrupt)
     except ReconcilerError as error:
         print(f"reconcile: {holder.current.text(str(error))}", file=sys.stderr)
@@ -69,6 +60,10 @@ def _dispatch(args: Namespace, holder: RedactorHolder, interrupt: Interrupt) -> 
     names = _targets(args, desk)
     screen = Screen(sys.stdout, colour=not getattr(args, "no_color", False))
     match args.command:
+        case "run":
+            from reconciler.cli.run_command import run
+
+            return run(desk, interrupt, accept=args.accept)
         case "validate":
             from reconciler.cli.validate_command import validate
 
@@ -94,6 +89,10 @@ def _dispatch(args: Namespace, holder: RedactorHolder, interrupt: Interrupt) -> 
         raise UsageError(f"--metrics-file {metrics_file}: not a file in a directory that exists")
     results = _run(args, desk, names)
     plans = args.command in {"plan", "audit"} or (args.once and args.dry_run)
+    if not plans and (desk.deploy.records.push or desk.deploy.rollback.write_back):
+        from reconciler.wiring.outbox import push_from_checkout
+
+        push_from_checkout(desk, results)
     if json_wanted:
         print_json({"targets": [result_json(result) for result in results], "exit_code": int(_worst(results))})
     else:
@@ -119,9 +118,9 @@ def _run(args: Namespace, desk: Desk, names: Sequence[str]) -> list[PassResult]:
     operation = _operation(args)
     with desk.contexts(names, _progress, patience=getattr(args, "lock_wait", 0.0)) as contexts:
         if len(contexts) == 1:
-            return [_guarded(operation, contexts[0])]
+            return [carry_out(operation, contexts[0])]
         with ThreadPoolExecutor(max_workers=desk.deploy.rollout.max_parallel) as pool:
-            return list(pool.map(lambda ctx: _guarded(operation, ctx), contexts))
+            return list(pool.map(lambda ctx: carry_out(operation, ctx), contexts))
 
 
 def _operation(args: Namespace) -> Operation:
@@ -156,56 +155,6 @@ def _operation(args: Namespace) -> Operation:
             return (lambda ctx: run(ctx, env_only=True)) if args.env_only else run
 
 
-def _guarded(operation: Operation, ctx: TargetContext) -> PassResult:
-    started = time.monotonic()
-    try:
-        result = operation(ctx)
-        result.durations.setdefault("pass", round(time.monotonic() - started, 3))
-        if ctx.guard.told:
-            result = replace(result, notes=(ctx.guard.told, *result.notes), alone=ctx.guard.ended)
-        return replace(result, lease=ctx.guard.mode)
-    except Interrupted:
-        code, word, text = _interrupted(ctx)
-    except UsageError:
-        raise
-    except CommandFailed as error:
-        # Ctrl-C in a terminal reaches a script on this machine, too, until it has a session of its own.
-        if not ctx.interrupted():
-            code, word, text = error.exit_code, "failed", _said_once(ctx.name, ctx.mask.text(str(error)))
-        else:
-            code, word, text = _interrupted(ctx)
-    except ReconcilerError as error:
-        code, text = error.exit_code, _said_once(ctx.name, ctx.mask.text(str(error)))
-        word = "unreachable" if code is ExitCode.UNREACHABLE else _word(code)
-    return PassResult(
-        target=ctx.name,
-        exit_code=code,
-        result=word,
-        message=text,
-        tag=ctx.deploy.tag,
-        durations={"pass": round(time.monotonic() - started, 3)},
-        lease=ctx.guard.mode,
-    )
-
-
-def _interrupted(ctx: TargetContext) -> tuple[ExitCode, str, str]:
-    return ExitCode.ERROR, "failed", f"{ctx.interrupted.why} before anything that runs was changed"
-
-
-def _said_once(name: str, text: str) -> str:
-    """An error's text without the target's name, which is shown in front of it: `name: …` or `name (address): …`."""
-    address, closed, rest = text.removeprefix(f"{name} (").partition("): ")
-    if text.startswith(f"{name} (") and closed:
-        return f"{address}: {rest}"
-    return text.removeprefix(f"{name}: ")
-
-
-def _word(code: ExitCode) -> str:
-    return {ExitCode.BLOCKED: "blocked", ExitCode.LOCKED: "locked", ExitCode.REVERT_FAILED: "revert_failed"}.get(
-        code, "failed"
-    )
-
-
 def _worst(results: Sequence[PassResult]) -> ExitCode:
     return worst([result.exit_code for result in results])
 
@@ -225,7 +174,8 @@ def _progress(target: str, text: str) -> None:
 
 
 def _logging(args: Namespace, holder: RedactorHolder) -> None:
-    level = getattr(args, "log_level", None) or ("info" if sys.stderr.isatty() else "warning")
+    talks = args.command == "run" or sys.stderr.isatty()
+    level = getattr(args, "log_level", None) or ("info" if talks else "warning")
     configure(level, getattr(args, "log_format", "text"), sys.stderr, holder)
 
 

@@ -63,6 +63,8 @@ def parser() -> argparse.ArgumentParser:
         return commands.add_parser(name, help=text, description=text, parents=[common])
 
     top.add_argument("--lock-wait", **_LOCK_WAIT)
+    run = command("run", "the daemon: follow the desired state, watch every target, until it is ended")
+    run.add_argument("--accept", metavar="COMMIT", help="trust this commit of a branch whose history was rewritten")
     command("validate", "check the desired state; no server is needed")
     command("plan", "show what a pass would do, and why; changes nothing")
     env = command("env", "check, compare, edit and encrypt the env values")

@@ -49,18 +49,7 @@ def status(ctx: TargetContext) -> Status:
         state = known(ctx, view)
         observed = observe(ctx, view, state)
     except TargetUnreachable as error:
-        return Status(
-            ctx.name,
-            Sync.UNKNOWN,
-            Health.UNKNOWN,
-            None,
-            ctx.deploy.tag,
-            None,
-            None,
-            None,
-            (),
-            ctx.mask.text(str(error)),
-        )
+        return unknown(ctx, str(error))
     sync, reason = _sync(ctx, observed, state)
     health, ailment = health_of(view.manifest, observed)
     if state.suspended:
@@ -79,6 +68,22 @@ def status(ctx: TargetContext) -> Status:
         since=state.since,
         quarantine=tuple(ctx.mask.text(line) for line in quarantine),
         reason=ctx.mask.text("; ".join(part for part in (reason, ailment) if part)),
+    )
+
+
+def unknown(ctx: TargetContext, why: str) -> Status:
+    """Nobody could look (P6)."""
+    return Status(
+        target=ctx.name,
+        sync=Sync.UNKNOWN,
+        health=Health.UNKNOWN,
+        phase=None,
+        desired_tag=ctx.deploy.tag,
+        serving=None,
+        last_good=None,
+        since=None,
+        quarantine=(),
+        reason=ctx.mask.text(why),
     )
 
 

@@ -7,12 +7,13 @@ from pydantic import AfterValidator, Field, model_validator
 
 from reconciler.model.base import Listing, Model, OneOrMany, refused, wrong
 from reconciler.model.compose_policy import ComposePolicy
+from reconciler.model.daemon import Daemon, Git
 from reconciler.model.env_files import EnvFiles
 from reconciler.model.gates import Gates
 from reconciler.model.housekeeping import Housekeeping
 from reconciler.model.image import Image
 from reconciler.model.paths import InsidePath, RepoPath
-from reconciler.model.policy import Daemon, Drift, Git, Records, Retention, Rollback, Rollout, Stabilization, Timeouts
+from reconciler.model.policy import Drift, Records, Retention, Rollback, Rollout, Stabilization, Timeouts
 from reconciler.model.quantities import Tag
 from reconciler.model.target import Target
 from reconciler.model.text import ComposeName, PlainName

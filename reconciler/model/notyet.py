@@ -35,14 +35,10 @@ NOT_YET = (
     NotYet("image.delivery", _equal("archive"), "leave it out or set it to `registry`"),
     NotYet("gates.metrics", bool, "leave it out"),
     NotYet("gates.scenarios", bool, "leave it out"),
-    NotYet("rollback.write_back", _equal(True), "leave it out or set it to `false`"),
-    NotYet("records.push", _equal(True), "leave it out or set it to `false`"),
     NotYet("rollout.canary", bool, "leave it out"),
     NotYet("rollout.max_parallel", _other_than(5), "leave it out or set it to `5`"),
     NotYet("rollout.pause", _other_than("30s"), "leave it out or set it to `30s`"),
     NotYet("rollout.on_failure", _other_than("halt"), "leave it out or set it to `halt`"),
-    NotYet("git", bool, "leave it out: the checkout that holds deploy.yaml is what counts"),
-    NotYet("daemon.listen", _other_than("127.0.0.1:9464"), "leave it out or set it to `127.0.0.1:9464`"),
 )
 
 NOT_YET_IN_A_TARGET = (NotYet("engine", _equal("swarm"), "leave it out or set it to `compose`"),)

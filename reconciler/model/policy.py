@@ -1,4 +1,4 @@
-"""How a pass behaves: stabilization, rollback, drift, records, rollout, retention, and what the daemon follows."""
+"""How a pass behaves: stabilization, rollback, drift, records, rollout and retention."""
 
 from pathlib import PurePosixPath
 from typing import Annotated, Literal
@@ -6,10 +6,11 @@ from typing import Annotated, Literal
 from pydantic import Field, Strict, WithJsonSchema
 
 from reconciler.model.base import Listing, Model
+from reconciler.model.daemon import BranchName
 from reconciler.model.drift import ONLY_REPORTED, DriftPolicy, Vector
 from reconciler.model.paths import InsidePath
 from reconciler.model.quantities import Duration, PositiveDuration
-from reconciler.model.text import HostAndPort, Line, PlainName
+from reconciler.model.text import Line, PlainName
 
 
 class Stabilization(Model):
@@ -96,7 +97,13 @@ class Records(Model):
         PurePosixPath("ops/run_records"), description="Directory of the records, relative to deploy.yaml."
     )
     commit: bool = Field(True, description="Whether a record is committed to git, where deploy.yaml is in git.")
-    push: bool = Field(False, description="Whether the commit is pushed.")
+    push: bool = Field(False, description="Whether records are pushed to the remote.")
+    push_every: PositiveDuration = Field(
+        60.0, description="Least time from one such commit of the daemon's to the next (a duration)."
+    )
+    branch: BranchName | None = Field(
+        None, description="The branch that records and write-backs are pushed to; left out: the one that is followed."
+    )
 
 
 class Rollout(Model):
@@ -112,17 +119,3 @@ class Retention(Model):
     """What stays on a target. The way back, last good and the current release always stay."""
 
     releases: int = Field(5, ge=1, description="How many releases stay on a target.")
-
-
-class Git(Model):
-    """The repository that the daemon follows; without it, the checkout it runs in."""
-
-    url: Line | None = Field(None, description="The repository's address.")
-    branch: Line = Field("main", description="The branch that is followed.")
-    every: PositiveDuration = Field(60.0, description="Time from one fetch to the next (a duration).")
-
-
-class Daemon(Model):
-    """The daemon's own settings."""
-
-    listen: HostAndPort = Field("127.0.0.1:9464", description="`host:port` of metrics, status page and webhooks.")

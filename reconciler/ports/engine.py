@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Protocol
 
@@ -60,6 +60,26 @@ class Events(Protocol):
 
     def close(self) -> None:
         """Ends the stream. Never raises."""
+
+
+@dataclass(frozen=True, slots=True)
+class Happening:
+    """Something was done to a container of a project, or became of it: when by the engine's clock, the engine's word
+    for it (`die`, `update`, `health_status: unhealthy` …), and the container's name (or the network's)."""
+
+    at: datetime
+    action: str
+    name: str
+
+
+class Watch(Protocol):
+    """What happens to the containers of one project, one-off runs left out."""
+
+    def __iter__(self) -> Iterator[Happening]:
+        """Waits for each; ends after `close`. Raises TargetUnreachable when the stream is lost."""
+
+    def close(self) -> None:
+        """Ends it, from any thread. Never raises."""
 
 
 class Engine(Protocol):

@@ -84,9 +84,15 @@ class Redactor:
         return cls()
 
     def union(self, other: Redactor) -> Redactor:
-        """Masks what either of the two masks, also where both have another value for one key (old and new env)."""
-        result = Redactor(others=self._others + other._others)
-        result._keyed = self._keyed + other._keyed
+        """Masks what either of the two masks, also where both have another value for one key (old and new env).
+
+        Where `other` adds nothing it is this one: a daemon learns the same values at each pass.
+        """
+        keyed, others = dict.fromkeys(self._keyed + other._keyed), dict.fromkeys(self._others + other._others)
+        if len(keyed) == len(self._keyed) and len(others) == len(self._others):
+            return self
+        result = Redactor(others=others)
+        result._keyed = tuple(keyed)
         return result
 
     def strict(self) -> Redactor:

@@ -24,7 +24,7 @@ def test_an_unchanged_target_costs_two_round_trips_more_than_the_list_of_contain
         job.once()
     assert job.state()["phase"] == "stable"
     counted = Counted()
-    monkeypatch.setattr("reconciler.wiring.transport_to", lambda _name, _target: counted)
+    monkeypatch.setattr("reconciler.wiring.desk.transport_to", lambda _name, _target: counted)
     monkeypatch.chdir(job.repo.path)
     assert main(["--once"]) == 0
     assert len(counted.commands) == 1

@@ -48,7 +48,7 @@ for name in found:
 
 _PLAN = """
 import json, sys
-from reconciler import wiring
+from reconciler.wiring import desk as wiring
 from reconciler.cli.main import main
 from reconciler.ports import Completed
 from tests.fakes.transport import FakeTransport

@@ -45,26 +45,29 @@ def read_template(deploy: Deploy, deploy_file: Path) -> str | None:
         raise reader.error(f"`{place}` isn't UTF-8 text", ("env", "template"), "save it as UTF-8") from None
 
 
-def values_path(deploy: Deploy, deploy_file: Path) -> Path | None:
+def values_path(deploy: Deploy, deploy_file: Path, private: Path | None = None) -> Path | None:
     """Where the file of env values is, absolute; None where there is none.
 
+    One that isn't beside deploy.yaml may be in the directory `private`: git doesn't bring it.
     Raises DesiredStateError for a `~user` that isn't known.
     """
     values = deploy.env.values
-    return _place(deploy, deploy_file, values.file if values else None, ("env", "values"))
+    return _place(deploy, deploy_file, values.file if values else None, ("env", "values"), private)
 
 
-def identity_path(deploy: Deploy, deploy_file: Path) -> Path | None:
-    """Where the identity's file is, absolute; None where there is none. Raises DesiredStateError likewise."""
+def identity_path(deploy: Deploy, deploy_file: Path, private: Path | None = None) -> Path | None:
+    """Likewise where the identity's file is, absolute; None where there is none. Raises DesiredStateError likewise."""
     identity = deploy.env.identity
-    return _place(deploy, deploy_file, identity.file if identity else None, ("env", "identity", "file"))
+    return _place(deploy, deploy_file, identity.file if identity else None, ("env", "identity", "file"), private)
 
 
-def _place(deploy: Deploy, deploy_file: Path, written: str | None, at: Location) -> Path | None:
+def _place(deploy: Deploy, deploy_file: Path, written: str | None, at: Location, private: Path | None) -> Path | None:
     if written is None:
         return None
     try:
-        return Path(os.path.normpath(deploy_file.parent.resolve() / Path(written).expanduser()))
+        path = Path(written).expanduser()
+        beside = Path(os.path.normpath(deploy_file.parent.resolve() / path))
+        return beside if private is None or beside.exists() else Path(os.path.normpath(private.resolve() / path))
     except RuntimeError:
         reader = _Reader(deploy, deploy_file)
         raise reader.error("starts with a home directory that isn't known", at) from None

@@ -50,13 +50,16 @@ class DockerEngine:
     raises TakenOver once another has taken the target over.
     """
 
-    def __init__(self, transport: Transport, docker_host: str, fence: Fence, deploy_dir: str) -> None:
+    def __init__(
+        self, transport: Transport, docker_host: str, fence: Fence, deploy_dir: str, reader: Reader | None = None
+    ) -> None:
+        """`reader` is one over the same transport that others use, too: passes that follow each other share it."""
         self._transport = transport
         self._deploy_dir = deploy_dir
         self._fence = fence
         self._socket = socket_path(docker_host)
         self._lock = threading.Lock()
-        self._reader = Reader(transport, self._socket, TIMEOUT_SECONDS)
+        self._reader = reader or Reader(transport, self._socket, TIMEOUT_SECONDS)
         self._client: docker.APIClient | None = None
         self._meter = UsageMeter()
 

@@ -33,17 +33,20 @@ class EventStream:
         *,
         labels: Sequence[str] = (),
         types: Sequence[str] = ("container",),
+        actions: Sequence[str] = (),
         since: datetime | None = None,
         timeout: float = 15.0,
     ) -> None:
-        """`labels` are `key` or `key=value`, all of which must be there; `since` also replays what the engine still
-        remembers (its last 256 events). `timeout` in seconds is for connecting; a quiet engine is no error.
+        """`labels` are `key` or `key=value`, all of which must be there; no `actions`: all of them.
+
+        `since` also replays what the engine still remembers (its last 256 events). `timeout` in seconds is for
+        connecting; a quiet engine is no error.
 
         Raises TargetUnreachable, TargetTimeout, or EngineError for what the engine refuses.
         """
         self._name, self._path = transport.name, socket_path(docker_host)
         self._closed = threading.Event()
-        filters = {"type": list(types), "label": list(labels)}
+        filters = {"type": list(types), "label": list(labels), "event": list(actions)}
         query: Mapping[str, str] = {"filters": json.dumps({key: value for key, value in filters.items() if value})}
         if since is not None:
             query = {**query, "since": f"{since.timestamp():.9f}"}

@@ -39,13 +39,16 @@ class EnvPlace:
     template: str | None = field(repr=False)
 
     @classmethod
-    def of(cls, deploy: Deploy, deploy_file: Path) -> EnvPlace:
-        """Raises DesiredStateError for a template that can't be read, or a `~user` that nobody knows."""
+    def of(cls, deploy: Deploy, deploy_file: Path, private: Path | None = None) -> EnvPlace:
+        """`private` is where relative paths lead that aren't beside deploy.yaml.
+
+        Raises DesiredStateError for a template that can't be read, or a `~user` that nobody knows.
+        """
         return cls(
             spec=deploy.env,
             directory=deploy_file.parent.resolve(),
-            file=sources.values_path(deploy, deploy_file),
-            identity=sources.identity_path(deploy, deploy_file),
+            file=sources.values_path(deploy, deploy_file, private),
+            identity=sources.identity_path(deploy, deploy_file, private),
             template=sources.read_template(deploy, deploy_file),
         )
 

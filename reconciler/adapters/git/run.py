@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import subprocess
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from reconciler.model.errors import ReconcilerError
@@ -34,24 +34,44 @@ class GitFailed(ReconcilerError):
         super().__init__(message)
 
 
-def git(args: Sequence[str], cwd: Path, timeout: float = 60.0) -> bytes:
+def git(
+    args: Sequence[str],
+    cwd: Path,
+    timeout: float = 60.0,
+    *,
+    stdin: bytes = b"",
+    env: Mapping[str, str] | None = None,
+) -> bytes:
     """What `git <args>` prints, run in `cwd` for at most `timeout` seconds; `args` starts with the subcommand.
 
-    Paths in `args` are paths, never patterns. Raises GitMissing or GitFailed.
+    `env` adds to its environment (a secret there is in no process list). Paths in `args` are paths, never patterns.
+    Raises GitMissing or GitFailed.
     """
-    env = {name: value for name, value in os.environ.items() if name not in _OF_ANOTHER_REPOSITORY}
-    env |= {"LC_ALL": "C", "GIT_TERMINAL_PROMPT": "0", "GIT_OPTIONAL_LOCKS": "0", "GIT_LITERAL_PATHSPECS": "1"}
+    around = {name: value for name, value in os.environ.items() if name not in _OF_ANOTHER_REPOSITORY}
+    around |= {"LC_ALL": "C", "GIT_TERMINAL_PROMPT": "0", "GIT_OPTIONAL_LOCKS": "0", "GIT_LITERAL_PATHSPECS": "1"}
+    around |= env or {}
+    name = _subcommand(args)
     try:
         done = subprocess.run(
-            ["git", *args], cwd=cwd, env=env, input=b"", capture_output=True, timeout=timeout, check=False
+            ["git", *args], cwd=cwd, env=around, input=stdin, capture_output=True, timeout=timeout, check=False
         )
     except FileNotFoundError:
         if not cwd.is_dir():
-            raise GitFailed(f"git {args[0]}: there is no directory {cwd}", status=None) from None
+            raise GitFailed(f"git {name}: there is no directory {cwd}", status=None) from None
         raise GitMissing("git isn't installed on this machine, or not on the PATH") from None
     except subprocess.TimeoutExpired:
-        raise GitFailed(f"git {args[0]}: no answer in {timeout:g} s", status=None) from None
+        raise GitFailed(f"git {name}: no answer in {timeout:g} s", status=None) from None
     if done.returncode != 0:
         said = done.stderr.decode(errors="replace").strip().partition("\n")[0]
-        raise GitFailed(f"git {args[0]}: {said or f'exit status {done.returncode}'}", status=done.returncode)
+        raise GitFailed(f"git {name}: {said or f'exit status {done.returncode}'}", status=done.returncode)
     return done.stdout
+
+
+def _subcommand(args: Sequence[str]) -> str:
+    """What comes after the `-c name=value` pairs."""
+    rest = iter(args)
+    for word in rest:
+        if word != "-c":
+            return word
+        next(rest, None)
+    return ""

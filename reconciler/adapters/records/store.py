@@ -13,6 +13,7 @@ from pathlib import Path
 from reconciler.adapters.git.run import GitFailed, GitMissing, git
 from reconciler.adapters.git.worktree import find_top
 from reconciler.adapters.records.markdown import from_markdown, to_markdown
+from reconciler.adapters.records.queue import Queue
 from reconciler.model.errors import ReconcilerError, UsageError
 from reconciler.model.record import RunRecord
 
@@ -22,9 +23,11 @@ log = logging.getLogger("reconciler.records")
 class RecordDirectory:
     """Implements `cycle.context.RecordStore`, and reads back. Thread-safe: several targets share one."""
 
-    def __init__(self, directory: Path, *, commit: bool) -> None:
+    def __init__(self, directory: Path, *, commit: bool, queue: Queue | None = None) -> None:
+        """With `commit` each record is committed where it lies; with a `queue` it waits there to be pushed."""
         self._directory = directory
         self._commit = commit
+        self._queue = queue
         self._lock = threading.Lock()
 
     def text(self, record: RunRecord) -> str:
@@ -45,6 +48,8 @@ class RecordDirectory:
 
     def _put(self, path: Path, text: str, record: RunRecord, what: str) -> None:
         try:
+            if self._queue is not None:
+                self._queue.add(path.name)
             _write(path, text)
         except OSError as error:
             log.error("the record %s can't be written here (%s); the target keeps it", path.name, error.strerror)

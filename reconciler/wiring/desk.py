@@ -1,25 +1,26 @@
-"""The one place that names concrete adapters: from a deploy.yaml to what a pass is given."""
+"""From a deploy.yaml to what a pass over its targets is given."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import replace
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
 from reconciler.adapters.controller import Interrupt, SystemClock, TargetInterrupt, controller
 from reconciler.adapters.desired.load import load_deploy
 from reconciler.adapters.desired.sources import read_sources
-from reconciler.adapters.env.mask import Mask, redactor_of, values_in
+from reconciler.adapters.env.mask import Mask, redactor_of
 from reconciler.adapters.env.password import registry_login
 from reconciler.adapters.env.place import EnvPlace
 from reconciler.adapters.env.values import render_env
 from reconciler.adapters.git.commit import commit_of
+from reconciler.adapters.git.worktree import find_top
 from reconciler.adapters.host.held_lock import LONGEST_BEAT
 from reconciler.adapters.host.target import Settings, TargetHost
-from reconciler.cycle.context import TargetContext
+from reconciler.cycle.context import RecordStore, TargetContext
 from reconciler.dataclass import dataclass
 from reconciler.later import Later, once
 from reconciler.model.deploy import Deploy
@@ -35,10 +36,10 @@ from reconciler.telemetry.redact import Redactor
 
 if TYPE_CHECKING:
     from reconciler.adapters.engine.engine import DockerEngine
+    from reconciler.adapters.engine.reader import Reader
     from reconciler.adapters.env.desk import EnvDesk
+    from reconciler.adapters.records.queue import Queue
     from reconciler.adapters.records.store import RecordDirectory
-
-__all__ = ["Desk", "Interrupt", "transport_to", "values_in"]
 
 CONNECT_TIMEOUT = 10.0
 """Seconds to a login."""
@@ -57,18 +58,36 @@ class Desk:
     redactor: RedactorHolder
     interrupt: Interrupt
     public: str = ""
+    private: Path | None = None
 
     @classmethod
-    def open(cls, file: Path, redactor: RedactorHolder, interrupt: Interrupt) -> Desk:
+    def open(cls, file: Path, redactor: RedactorHolder, interrupt: Interrupt, *, private: Path | None = None) -> Desk:
         """Reads and checks deploy.yaml. Raises DesiredStateError."""
-        return cls(file, load_deploy(file), redactor, interrupt, file.read_text(encoding="utf-8", errors="replace"))
+        text = file.read_text(encoding="utf-8", errors="replace") if file.is_file() else ""
+        return cls(file, load_deploy(file), redactor, interrupt, text, private)
+
+    def reopened(self, file: Path) -> Desk:
+        """Another deploy.yaml, or the same one again, at the same desk: files that git doesn't bring stay where they
+        are. Raises DesiredStateError."""
+        private = self.private or self.file.parent.resolve()
+        return Desk.open(file, self.redactor, self.interrupt, private=private)
 
     def records(self) -> RecordDirectory:
         """Where run records are."""
         from reconciler.adapters.records.store import RecordDirectory
 
         spec = self.deploy.records
-        return RecordDirectory(self.file.parent / Path(spec.dir), commit=spec.commit)
+        return RecordDirectory(self.file.parent / Path(spec.dir), commit=spec.commit, queue=self._queue())
+
+    def _queue(self) -> Queue | None:
+        """Where records wait to be pushed, in a checkout."""
+        top = find_top(self.file.parent.resolve()) if self.deploy.records.push else None
+        if top is None:
+            return None
+        from reconciler.adapters.records.queue import Queue
+        from reconciler.wiring.outbox import private_dir
+
+        return Queue(private_dir(top) / "unpushed")
 
     def sources(self) -> SourceTree:
         """The files of the release. Raises DesiredStateError."""
@@ -76,7 +95,7 @@ class Desk:
 
     def env(self) -> EnvValues:
         """The checked values; from here on they are masked everywhere. Raises EnvError and DesiredStateError."""
-        values = EnvPlace.of(self.deploy, self.file).values()
+        values = EnvPlace.of(self.deploy, self.file, self.private).values()
         self.redactor.set_redactor(redactor_of(values.secrets(), text=self.public, public=values.public))
         return values
 
@@ -84,7 +103,7 @@ class Desk:
         """What the `env` commands need. Raises DesiredStateError."""
         from reconciler.adapters.env.desk import EnvDesk
 
-        return EnvDesk(EnvPlace.of(self.deploy, self.file), self.deploy.tag, self.public, self.redactor)
+        return EnvDesk(EnvPlace.of(self.deploy, self.file, self.private), self.deploy.tag, self.public, self.redactor)
 
     def render_here(self, sources: SourceTree, env: EnvValues) -> Rendering:
         """The Compose model as this machine's Compose resolves it, for the first target.
@@ -109,59 +128,90 @@ class Desk:
 
         Nothing connects yet. Raises DesiredStateError and EnvError.
         """
-        env = self.env()
-        sources = once(self.sources)
-        commit = once(lambda: commit_of(self.file))
-        records = cast("RecordDirectory", Later(self.records))
-        made: list[tuple[TargetContext, Transport]] = []
+        work = self.work()
+        made: list[Transport] = []
         try:
+            contexts = []
             for name in names:
-                context, transport = self._context(name, env, sources, commit, records, say)
-                made.append((replace(context, patience=patience), transport))
-            yield [context for context, _ in made]
+                made.append(transport_to(name, self.deploy.targets[name]))
+                contexts.append(work.on(name, made[-1], partial(say, name), patience=patience))
+            yield contexts
         finally:
-            for _, transport in made:
+            for transport in made:
                 transport.close()
 
-    def _context(
+    def work(self, records: RecordStore | None = None, commit: str | None = None) -> Work:
+        """What passes share from here on; `records` and `commit` where the files lie in no checkout of a person.
+
+        Raises DesiredStateError and EnvError.
+        """
+        return Work(
+            desk=self,
+            env=self.env(),
+            sources=once(self.sources),
+            commit=once(lambda: commit or commit_of(self.file)),
+            records=records or cast("RecordStore", Later(self.records)),
+        )
+
+    def credentials(self) -> Credentials | None:
+        """The login at the registry, where deploy.yaml names one."""
+        spec = self.deploy.image.credentials
+        if spec is None:
+            return None
+        return registry_login(spec, lambda found: self.redactor.set_redactor(Redactor(others=[found])))
+
+
+@dataclass(frozen=True, slots=True)
+class Work:
+    """One desired state with its checked values: what passes over its targets share."""
+
+    desk: Desk
+    env: EnvValues
+    sources: Callable[[], SourceTree]
+    commit: Callable[[], str | None]
+    records: RecordStore
+
+    def on(
         self,
         name: str,
-        env: EnvValues,
-        sources: Callable[[], SourceTree],
-        commit: Callable[[], str | None],
-        records: RecordDirectory,
-        say: Callable[[str, str], None],
-    ) -> tuple[TargetContext, Transport]:
-        target = self.deploy.targets[name]
-        transport = transport_to(name, target)
+        transport: Transport,
+        say: Callable[[str], None],
+        *,
+        patience: float = 0.0,
+        reader: Reader | None = None,
+    ) -> TargetContext:
+        """What one pass over the target `name` is given; `reader` where there is one to its engine. Nothing connects
+        yet."""
+        deploy, env = self.desk.deploy, self.env
+        target = deploy.targets[name]
         host = TargetHost(
             transport,
             Settings(
                 where=name,
                 deploy_dir=target.deploy_dir,
-                app=self.deploy.app,
-                project=self.deploy.project_of(name),
-                writable=tuple(str(path) for path in self.deploy.writable),
+                app=deploy.app,
+                project=deploy.project_of(name),
+                writable=tuple(str(path) for path in deploy.writable),
                 docker_host=target.docker_host,
-                keeps_values=self.deploy.env.delivery == "file",
-                heartbeat=min(LONGEST_BEAT, self.deploy.rollback.watchdog / 4),
+                keeps_values=deploy.env.delivery == "file",
+                heartbeat=min(LONGEST_BEAT, deploy.rollback.watchdog / 4),
             ),
             connect=lambda: transport_to(name, target),
         )
-        engine = cast("DockerEngine", Later(lambda: _docker_engine(transport, target, host)))
-        interrupt = TargetInterrupt(self.interrupt, self.deploy.timeouts.whole_pass)
+        engine = cast("DockerEngine", Later(lambda: _docker_engine(transport, target, host, reader)))
+        interrupt = TargetInterrupt(self.desk.interrupt, deploy.timeouts.whole_pass)
         clock = SystemClock(interrupt)
-        mask = Mask(self.redactor, self.public, env.public)
+        mask = Mask(self.desk.redactor, self.desk.public, env.public)
 
         def gates(services: Mapping[str, ServiceFacts], since: datetime) -> Sequence[Gate]:
             from reconciler.adapters.gates.build import GateContext, gates_for
 
             return gates_for(
-                self.deploy.gates,
+                deploy.gates,
                 GateContext(
                     transport=transport,
                     engine=engine,
-                    project=self.deploy.project_of(name),
+                    project=deploy.project_of(name),
                     expected=services,
                     since=since,
                     clock=clock,
@@ -170,32 +220,26 @@ class Desk:
                 ),
             )
 
-        context = TargetContext(
+        return TargetContext(
             name=name,
-            deploy=self.deploy,
+            deploy=deploy,
             target=target,
-            sources=sources,
+            sources=self.sources,
             env=env,
             delivered=lambda tag: render_env(env, {"TAG": tag}),
-            commit=commit,
+            commit=self.commit,
             host=host,
             engine=engine,
             gates=gates,
-            credentials=self._credentials(),
+            credentials=self.desk.credentials(),
             clock=clock,
             mask=mask,
-            records=records,
-            say=lambda text: say(name, text),
+            records=self.records,
+            say=say,
             interrupted=interrupt,
             who=controller(),
+            patience=patience,
         )
-        return context, transport
-
-    def _credentials(self) -> Credentials | None:
-        spec = self.deploy.image.credentials
-        if spec is None:
-            return None
-        return registry_login(spec, lambda found: self.redactor.set_redactor(Redactor(others=[found])))
 
 
 def transport_to(name: str, target: Target) -> Transport:
@@ -221,7 +265,7 @@ def transport_to(name: str, target: Target) -> Transport:
     )
 
 
-def _docker_engine(transport: Transport, target: Target, host: TargetHost) -> DockerEngine:
+def _docker_engine(transport: Transport, target: Target, host: TargetHost, reader: Reader | None) -> DockerEngine:
     from reconciler.adapters.engine.engine import DockerEngine
 
-    return DockerEngine(transport, target.docker_host, host, str(target.deploy_dir))
+    return DockerEngine(transport, target.docker_host, host, str(target.deploy_dir), reader)

@@ -1,0 +1,1 @@
+"""`reconcile run`: follows the repository, watches every target, and tells."""

@@ -1,0 +1,132 @@
+"""Where the desired state comes from: a branch that is followed, or the checkout that the daemon runs in."""
+
+from __future__ import annotations
+
+import json
+import os
+import tempfile
+from collections.abc import Callable
+from pathlib import Path, PurePosixPath
+from typing import Protocol
+
+from reconciler.daemon.lineage import deployable
+from reconciler.daemon.revision import Revision
+from reconciler.model.errors import ReconcilerError
+from reconciler.ports import Repository
+
+
+class Source(Protocol):
+    """Gives the desired state. `poll` may take as long as a fetch; one thread at a time calls it."""
+
+    def poll(self) -> Revision:
+        """The desired state now. Raises a ReconcilerError where it can't be had, or must not be believed."""
+
+    def resume(self) -> Revision | None:
+        """The one that was deployed last, without the network; None where that isn't known."""
+
+
+class Memory:
+    """Which commit was accepted last, on the disk: a branch that is rewritten while the daemon is down is noticed."""
+
+    def __init__(self, file: Path) -> None:
+        self._file = file
+
+    @property
+    def accepted(self) -> str | None:
+        """None: none so far. Raises ReconcilerError for a file that can't be read: guessing would trust anything."""
+        try:
+            return str(json.loads(self._file.read_text("utf-8"))["commit"])
+        except FileNotFoundError:
+            return None
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            raise ReconcilerError(
+                f"{self._file} says which commit was deployed last, and can't be read ({type(error).__name__});"
+                " look at the branch, then `reconcile run --accept COMMIT`"
+            ) from None
+
+    def accept(self, commit: str) -> None:
+        """Raises OSError."""
+        self._file.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.NamedTemporaryFile("w", encoding="utf-8", dir=self._file.parent, delete=False) as file:
+            json.dump({"commit": commit}, file)
+            file.flush()
+            os.fsync(file.fileno())
+        Path(file.name).replace(self._file)
+
+
+class Followed:
+    """A branch of a repository. `open_at` makes the revision of a tree on the disk; `path` is deploy.yaml's in it.
+
+    `records` is the directory of the run records, relative to the repository's top: the daemon's own commits change
+    nothing else.
+    """
+
+    def __init__(
+        self,
+        repository: Repository,
+        memory: Memory,
+        open_at: Callable[[Path, str], Revision],
+        *,
+        branch: str,
+        path: PurePosixPath,
+        records: PurePosixPath,
+        signed: bool,
+    ) -> None:
+        self._repository = repository
+        self._memory = memory
+        self._open_at = open_at
+        self._branch = branch
+        self._path = path
+        self._records = records
+        self._signed = signed
+        self._before: str | None = None
+
+    def poll(self) -> Revision:
+        """Raises Untrusted, GitFailed, DesiredStateError and EnvError: then the commit before goes on being desired."""
+        head, accepted = self._repository.fetch(), self._memory.accepted
+        commit = deployable(
+            self._repository, head, accepted, branch=self._branch, signed=self._signed, records=self._records
+        )
+        revision = self._open(commit)
+        if commit != accepted:
+            self._remember(commit)
+        if commit != self._before:
+            # A pass that has begun may still read the tree of the one before.
+            self._repository.forget_trees({commit, *([self._before] if self._before else [])})
+            self._before = commit
+        return revision
+
+    def resume(self) -> Revision | None:
+        accepted = self._memory.accepted
+        if accepted is None or not self._is_here(accepted):
+            return None
+        return self._open(accepted)
+
+    def _open(self, commit: str) -> Revision:
+        return self._open_at(self._repository.tree(commit) / self._path, commit)
+
+    def _is_here(self, commit: str) -> bool:
+        try:
+            return self._repository.has(commit)
+        except ReconcilerError:
+            return False  # there is no clone yet, or it is broken: the next fetch makes one
+
+    def _remember(self, commit: str) -> None:
+        try:
+            self._memory.accept(commit)
+        except OSError as error:
+            raise ReconcilerError(f"which commit is deployed can't be written down ({error.strerror})") from error
+
+
+class Checkout:
+    """The files as they lie there; who brings them up to date is somebody else's business."""
+
+    def __init__(self, open_here: Callable[[], Revision]) -> None:
+        self._open = open_here
+
+    def poll(self) -> Revision:
+        """Raises DesiredStateError and EnvError."""
+        return self._open()
+
+    def resume(self) -> Revision | None:
+        return None
