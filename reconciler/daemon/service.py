@@ -71,8 +71,8 @@ class Outbox(Protocol):
 
 
 class Service:
-    """`every` and `grace` in seconds, as `git.every` and `git.grace`; `push_every` as `records.push_every`: so far apart
-    are two pushes, however much is healed."""
+    """`every` and `grace` in seconds, as `git.every` and `git.grace`. Two pushes are at least `push_every` seconds
+    apart, however much is healed (`records.push_every`)."""
 
     def __init__(
         self,
