@@ -152,11 +152,13 @@ class Server:
                 max_request_body_size=LARGEST_BODY + 1,
                 max_request_header_size=16 * 1024,
                 ident=None,
+                asyncore_use_poll=True,  # a daemon with many targets has files beyond what select can name
                 clear_untrusted_proxy_headers=True,
             )
         except OSError as error:
             raise ReconcilerError(f"daemon.listen: {host}:{port}: {error.strerror or error}") from None
-        self._thread = threading.Thread(target=self._server.run, name="web", daemon=True)
+        self._is_stopping = False
+        self._thread = threading.Thread(target=self._run, name="web", daemon=True)
 
     @property
     def port(self) -> int:
@@ -169,8 +171,16 @@ class Server:
 
     def stop(self) -> None:
         """Answers no more."""
+        self._is_stopping = True
         self._server.close()
         self._thread.join(5.0)
+
+    def _run(self) -> None:
+        try:
+            self._server.run()
+        except OSError:
+            if not self._is_stopping:  # its sockets are closed under it: the library knows no other end
+                raise
 
 
 def _state(good: bool, well: str, ill: str) -> Answer:
