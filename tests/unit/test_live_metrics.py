@@ -92,6 +92,9 @@ def test_a_pass_counts_and_a_lost_connection_makes_unknown_what_was_seen() -> No
     assert value(live, "app_phase", **at(phase="stabilizing")) == 1
     live.seen("observer", "prod", sync="out_of_sync", health="degraded")
     assert value(live, "app_health_status", **at(status="degraded")) == 1
+    live.seen("observer", "prod", sync="unknown")
+    assert value(live, "app_sync_status", **at(status="unknown")) == 1
+    assert value(live, "app_health_status", **at(status="degraded")) == 1
 
 
 def test_a_removed_target_takes_its_series_along() -> None:
