@@ -68,10 +68,18 @@ def _remembered(deploy: Deploy, result: PassResult, state: TargetState) -> Remem
         last_good_ts=proved.timestamp() if proved else None,
         blind=result.result == "held" and not _breaches(result.measurements),
         quarantined=len(state.quarantine),
-        desired_quarantined=result.release in state.quarantine,
+        desired_quarantined=_desired_quarantined(result, state),
         covered_s=counted if stabilizing else None,
         period_s=deploy.stabilization.period,
     )
+
+
+def _desired_quarantined(result: PassResult, state: TargetState) -> bool | None:
+    if not state.quarantine:
+        return False
+    left = {"reverted", "revert_failed", "rolled_back"}  # then `release` is the one that was left
+    desired = result.desired or (result.release if result.result in left else None)
+    return None if desired is None else desired in state.quarantine
 
 
 def _health(result: PassResult) -> Health:
