@@ -44,7 +44,7 @@ def sample_of(deploy: Deploy, result: PassResult, *, at: float, by_hand: bool = 
         up=result.result != "unreachable",
         reconcile_s=spent.get("pass", 0.0),
         remembered=_remembered(deploy, result, state) if state is not None else None,
-        lease_deadline_ts=at + deploy.rollback.watchdog if result.lease is Mode.SWITCH else None,
+        lease_deadline_ts=_lease_deadline(deploy, result, at),
         deploy_s=spent.get("pass") if switched else None,
         rollback_s=spent.get("revert"),
         deploys={switched: 1} if switched else {},
@@ -72,6 +72,13 @@ def _remembered(deploy: Deploy, result: PassResult, state: TargetState) -> Remem
         covered_s=counted if stabilizing else None,
         period_s=deploy.stabilization.period,
     )
+
+
+def _lease_deadline(deploy: Deploy, result: PassResult, at: float) -> float | None:
+    """When a target acts that was lost in the middle of a switch. A pass that was taken over lost it to somebody who has
+    it in hand."""
+    is_lost = result.lease is Mode.SWITCH and result.exit_code is not ExitCode.LOCKED
+    return at + deploy.rollback.watchdog if is_lost else None
 
 
 def _desired_quarantined(result: PassResult, state: TargetState) -> bool | None:

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from ops.demo.images import Fault
-from tests.e2e.job import Job, await_true
-from tests.world.images import GOOD
+from tests.e2e.job import Job, await_true, new_job
+from tests.world.images import GOOD, Images
+from tests.world.sshd import ssh_server
 
 pytestmark = pytest.mark.engine
 
@@ -87,3 +89,31 @@ def test_a_textfile_tells_what_happened(job: Job, tmp_path: Path) -> None:
     assert told.of("deploys_total") == {"verified": 2, "reverted": 1}
     told.run("suspend", "-m", "x")
     assert (told.of("app_phase"), told.of("app_sync_status")) == ({"suspended": 1}, {"unknown": 1})
+
+
+def test_a_pass_that_lost_the_target_says_until_when_that_one_waits(tmp_path: Path, images: Images) -> None:
+    """And the pass that comes there next counts what the target did alone."""
+    directory = tmp_path / "ssh"
+    directory.mkdir()
+    with ssh_server(directory) as server, new_job(tmp_path, images, server) as job:
+        told = Told(job, tmp_path / "r.prom")
+        told.run("--once")
+        job.repo.edit({"rollback.watchdog": "3s", "gates.window": "60s"})
+        job.repo.release(images.good(GOOD[1]))
+        with job.start("--once", "--metrics-file", str(told.path)) as running:
+            running.wait_for("verifying for")
+            began = time.time()
+            server.cut_connections()
+            running.end(expect=6)
+        (deadline,) = told.of("app_watchdog_lease_deadline_timestamp_seconds").values()
+        assert began + 3 <= deadline <= time.time() + 3
+        assert (told.of("app_sync_status"), told.of("target_up")) == ({"unknown": 1}, {})
+        assert told.of("app_phase") == {"stabilizing": 1}, "what it remembered stays"
+
+        outcome = job.dir / ".reconciler" / "watchdog" / "outcome"
+        await_true("the target has gone back", outcome.is_dir, seconds=90)
+        job.repo.edit({"gates.window": "1s", "rollback.watchdog": "60s"})
+        told.run("--once")
+        assert told.of("app_watchdog_lease_deadline_timestamp_seconds") == {}
+        assert told.of("rollbacks_total") == {"watchdog verified": 1}
+        assert told.of("deploys_total") == {"verified": 2}

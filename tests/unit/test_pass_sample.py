@@ -183,6 +183,8 @@ def test_a_lease_that_was_left_behind() -> None:
     lost = PassResult("prod", ExitCode.UNREACHABLE, "unreachable", "", "t", lease=Mode.SWITCH)
     assert sample(lost).lease_deadline_ts == 1000.0 + DEPLOY.rollback.watchdog
     assert sample(replace(DONE, lease=Mode.SOAK)).lease_deadline_ts is None
+    taken = replace(lost, exit_code=ExitCode.LOCKED, result="locked")
+    assert sample(taken).lease_deadline_ts is None, "another has the target in hand"
 
 
 def test_drift_and_gates_are_counted_by_their_words() -> None:
