@@ -75,8 +75,7 @@ def _remembered(deploy: Deploy, result: PassResult, state: TargetState) -> Remem
 
 
 def _lease_deadline(deploy: Deploy, result: PassResult, at: float) -> float | None:
-    """When a target acts that was lost in the middle of a switch. A pass that was taken over lost it to somebody who has
-    it in hand."""
+    """When a target acts that was lost in the middle of a switch. What another took over, that one has in hand."""
     is_lost = result.lease is Mode.SWITCH and result.exit_code is not ExitCode.LOCKED
     return at + deploy.rollback.watchdog if is_lost else None
 
