@@ -138,7 +138,7 @@ def _reconcile(ctx: TargetContext, view: HostView, *, env_only: bool) -> PassRes
 
         state = close_episodes(ctx, state, seen.plan.drift)
         seen = replace(seen, state=state)
-    result = _acted(ctx, state, seen, manifest)
+    result = replace(_acted(ctx, state, seen, manifest), desired=seen.desired.release)
     if seen.quarantined and result.exit_code is ExitCode.OK:
         told = "" if result.result == "in_sync" else f"{result.message}; "
         return _blocked(ctx, seen, f"{told}{_quarantine_reason(state, seen.desired.release)}")
@@ -231,6 +231,7 @@ def _result(
         changes=changes,
         notes=plan.notes,
         state=seen.state,
+        desired=seen.desired.release,
         health=None if seen.plan.switches else health_of(seen.manifest, seen.observed)[0],
     )
 
