@@ -19,6 +19,7 @@ from reconciler.model.watchdog import Ended, Mode
 from reconciler.ports import Clock, Credentials, Engine, Gate, Host
 
 if TYPE_CHECKING:
+    from reconciler.core.windows import Recurring
     from reconciler.model.record import RunRecord
 
 
@@ -106,6 +107,8 @@ class TargetContext:
     say: Callable[[str], None]
     interrupted: Interruption
     who: str
+    windows: Sequence[Recurring] = ()
+    """When a release may be switched to."""
     patience: float = 0.0
     """Seconds to wait for another pass that has the target."""
     linked: dict[str, str | None] = field(default_factory=dict)

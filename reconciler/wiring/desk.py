@@ -40,6 +40,7 @@ if TYPE_CHECKING:
     from reconciler.adapters.env.desk import EnvDesk
     from reconciler.adapters.records.queue import Queue
     from reconciler.adapters.records.store import RecordDirectory
+    from reconciler.core.windows import Recurring
 
 CONNECT_TIMEOUT = 10.0
 """Seconds to a login."""
@@ -151,7 +152,16 @@ class Desk:
             sources=once(self.sources),
             commit=once(lambda: commit or commit_of(self.file)),
             records=records or cast("RecordStore", Later(self.records)),
+            windows=self.windows(),
         )
+
+    def windows(self) -> Sequence[Recurring]:
+        """When a release may be switched to. Raises DesiredStateError."""
+        if not self.deploy.windows:
+            return ()
+        from reconciler.adapters.cron import windows_of
+
+        return windows_of(self.deploy, self.file)
 
     def credentials(self) -> Credentials | None:
         """The login at the registry, where deploy.yaml names one."""
@@ -170,6 +180,7 @@ class Work:
     sources: Callable[[], SourceTree]
     commit: Callable[[], str | None]
     records: RecordStore
+    windows: Sequence[Recurring]
 
     def on(
         self,
@@ -238,6 +249,7 @@ class Work:
             say=say,
             interrupted=interrupt,
             who=controller(),
+            windows=self.windows,
             patience=patience,
         )
 
