@@ -187,7 +187,10 @@ class Service:
         if is_new:
             log.info("desired: %s at %s", revision.deploy.tag, revision.commit or "no commit")
             self._set_out(revision)
-        self._tell(lambda listener: listener.asked(view, ok=True) if asked else None)
+        if asked:
+            self._tell(lambda listener: listener.asked(view, ok=True))
+            if known.is_blind and not is_new:  # what was unknown for want of it is looked at again
+                self._ask_all(tuple(revision.deploy.targets), Reason.SCHEDULE)
 
     def _refused(self, error: ReconcilerError, *, is_answer: bool) -> None:
         """Goes on with the desired state as it was known; for how long nobody could say what it is now is counted."""
@@ -223,6 +226,10 @@ class Service:
             agent.start()
         for agent in going_on:
             agent.ask(Reason.COMMIT)
+
+    def _ask_all(self, names: tuple[str, ...], reason: Reason) -> None:
+        for name in names:
+            self._asker(name, reason)()
 
     def _agent(self, name: str) -> Agent:
         def later(seconds: float, reason: Reason) -> None:

@@ -57,8 +57,11 @@ class Daemon:
             return error.code, error.read().decode()
 
     def metric(self, name: str, **labels: str) -> float | None:
-        """The value of one series; None where there is none."""
-        _, body = self.ask("/metrics")
+        """The value of one series; None where there is none, or nobody answers yet."""
+        try:
+            _, body = self.ask("/metrics")
+        except urllib.error.URLError:
+            return None
         for line in body.splitlines():
             if line.startswith((f"{name}{{", f"{name} ")):
                 found = dict(re.findall(r'(\w+)="([^"]*)"', line))
