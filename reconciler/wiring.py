@@ -25,6 +25,7 @@ from reconciler.later import Later, once
 from reconciler.model.deploy import Deploy
 from reconciler.model.env import EnvValues
 from reconciler.model.errors import PreflightFailed
+from reconciler.model.measure import Subject
 from reconciler.model.release import Rendering
 from reconciler.model.sources import SourceTree
 from reconciler.model.stored import ServiceFacts
@@ -34,6 +35,8 @@ from reconciler.telemetry.log import RedactorHolder
 from reconciler.telemetry.redact import Redactor
 
 if TYPE_CHECKING:
+    from pydantic import SecretStr
+
     from reconciler.adapters.engine.engine import DockerEngine
     from reconciler.adapters.env.desk import EnvDesk
     from reconciler.adapters.records.store import RecordDirectory
@@ -153,8 +156,9 @@ class Desk:
         clock = SystemClock(interrupt)
         mask = Mask(self.redactor, self.public, env.public)
 
-        def gates(services: Mapping[str, ServiceFacts], since: datetime) -> Sequence[Gate]:
+        def gates(services: Mapping[str, ServiceFacts], since: datetime, subject: Subject) -> Sequence[Gate]:
             from reconciler.adapters.gates.build import GateContext, gates_for
+            from reconciler.adapters.gates.names import Names
 
             return gates_for(
                 self.deploy.gates,
@@ -167,6 +171,9 @@ class Desk:
                     clock=clock,
                     redact=mask.text,
                     deploy_dir=str(target.deploy_dir),
+                    names=Names(self.deploy.app, name, subject),
+                    learn=self._learn,
+                    desk=self.file.parent,
                 ),
             )
 
@@ -195,7 +202,11 @@ class Desk:
         spec = self.deploy.image.credentials
         if spec is None:
             return None
-        return registry_login(spec, lambda found: self.redactor.set_redactor(Redactor(others=[found])))
+        return registry_login(spec, self._learn)
+
+    def _learn(self, secret: SecretStr) -> None:
+        """Masks it from now on."""
+        self.redactor.set_redactor(Redactor(others=[secret]))
 
 
 def transport_to(name: str, target: Target) -> Transport:

@@ -23,10 +23,10 @@ from reconciler.cycle.upkeep import (
     tidy,
     with_completed,
 )
-from reconciler.cycle.verify import Verification, verify
+from reconciler.cycle.verify import verify
 from reconciler.cycle.watch import StartFailed, settle
 from reconciler.model.errors import ExitCode, ReconcilerError, TargetUnreachable
-from reconciler.model.measure import Verdict, VerdictKind
+from reconciler.model.measure import Verdict, VerdictKind, Verification
 from reconciler.model.observed import Observed
 from reconciler.model.plan import Hold, Plan, PutBack, Up
 from reconciler.model.record import RecordKind
@@ -76,7 +76,7 @@ def deploy(
         raise
     except ReconcilerError as error:
         return _given_up(run, state, manifest, verdict="failed", why=f"the pass failed: {error}")
-    run.measurements += verification.measurements
+    run.judged.append(verification)
     run.changes = changes_from(ctx, run.leaving, desired)
     return _concluded(run, state, manifest, verification.verdict)
 
@@ -124,7 +124,7 @@ def _switched_and_verified(
     state = with_completed(ctx, state, manifest)
     ctx.say(f"verifying for {ctx.deploy.gates.window:g} s")
     with run.timed("verify"):
-        return state, verify(ctx, manifest, since=since)
+        return state, verify(ctx, manifest, history.subject(state, manifest.release, manifest.tag, since=since))
 
 
 def _concluded(run: Run, state: TargetState, manifest: Manifest, verdict: Verdict) -> PassResult:

@@ -33,7 +33,6 @@ def _equal(later: object) -> Callable[[object], bool]:
 
 NOT_YET = (
     NotYet("image.delivery", _equal("archive"), "leave it out or set it to `registry`"),
-    NotYet("gates.metrics", bool, "leave it out"),
     NotYet("gates.scenarios", bool, "leave it out"),
     NotYet("rollback.write_back", _equal(True), "leave it out or set it to `false`"),
     NotYet("records.push", _equal(True), "leave it out or set it to `false`"),

@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from reconciler.core.verdict import judge_so_far, judge_window
-from reconciler.model.measure import GateKind, Measurement, Outcome, VerdictKind
+from reconciler.model.measure import GateKind, GateLimits, Measurement, Outcome, VerdictKind
 
 START = datetime(2026, 1, 22, 10, 15, tzinfo=UTC)
 OUTCOMES = {
@@ -18,16 +18,16 @@ OUTCOMES = {
     "E": Outcome.ERROR,
 }
 GO, HOLD, NO_GO = VerdictKind.GO, VerdictKind.HOLD, VerdictKind.NO_GO
-WEB = ("containers", GateKind.CONTAINERS)
-API = ("api", GateKind.HTTP)
-LOGS = ("logs", GateKind.LOGS)
-HOST = ("resources", GateKind.RESOURCES)
-DB = ("db", GateKind.NETWORK)
+WEB = GateLimits("containers", GateKind.CONTAINERS)
+API = GateLimits("api", GateKind.HTTP)
+LOGS = GateLimits("logs", GateKind.LOGS)
+HOST = GateLimits("resources", GateKind.RESOURCES)
+DB = GateLimits("db", GateKind.NETWORK)
 
 
-def taken(gate: tuple[str, GateKind], outcomes: str, *, fatal: bool = False) -> list[Measurement]:
+def taken(gate: GateLimits, outcomes: str, *, fatal: bool = False) -> list[Measurement]:
     """One measurement a letter: P pass, B breach, ? inconclusive, 0 no data, E error."""
-    name, kind = gate
+    name, kind = gate.gate, gate.kind
     return [
         Measurement(name, kind, OUTCOMES[letter], START + timedelta(seconds=n), "query", f"{letter}{n}", fatal=fatal)
         for n, letter in enumerate(outcomes)
@@ -62,7 +62,7 @@ def taken(gate: tuple[str, GateKind], outcomes: str, *, fatal: bool = False) -> 
 )
 @pytest.mark.parametrize("gate", [WEB, API])
 def test_container_and_http_gates_are_judged_by_their_last_word(
-    gate: tuple[str, GateKind], outcomes: str, expected: VerdictKind, decisive: str | None
+    gate: GateLimits, outcomes: str, expected: VerdictKind, decisive: str | None
 ) -> None:
     verdict = judge_window(taken(gate, outcomes), gates=[gate])
     assert verdict.kind is expected
@@ -103,7 +103,7 @@ def test_container_and_http_gates_are_judged_by_their_last_word(
 )
 @pytest.mark.parametrize("gate", [HOST, DB])
 def test_resources_and_network_are_forgiven_two_breaches_and_three_errors(
-    gate: tuple[str, GateKind], outcomes: str, expected: VerdictKind
+    gate: GateLimits, outcomes: str, expected: VerdictKind
 ) -> None:
     assert judge_window(taken(gate, outcomes), gates=[gate]).kind is expected
 
@@ -147,7 +147,7 @@ def test_a_gate_never_measured_holds_and_is_named() -> None:
 
 
 def test_gates_of_two_kinds_may_share_a_name() -> None:
-    http, network = ("db", GateKind.HTTP), ("db", GateKind.NETWORK)
+    http, network = GateLimits("db", GateKind.HTTP), GateLimits("db", GateKind.NETWORK)
     assert judge_window(taken(http, "P"), gates=[http, network]).kind is HOLD
     assert judge_window(taken(http, "P") + taken(network, "P"), gates=[http, network]).kind is GO
 
@@ -157,7 +157,7 @@ def test_no_gates_at_all_are_a_go_that_says_so() -> None:
 
 
 @pytest.mark.parametrize("gate", [WEB, API, LOGS, HOST, DB])
-def test_a_fatal_measurement_ends_the_window_at_once_even_if_later_ones_pass(gate: tuple[str, GateKind]) -> None:
+def test_a_fatal_measurement_ends_the_window_at_once_even_if_later_ones_pass(gate: GateLimits) -> None:
     measured = taken(gate, "P") + taken(gate, "B", fatal=True) + taken(gate, "PP")
     early = judge_so_far(measured)
     assert early is not None
@@ -170,9 +170,7 @@ def test_a_fatal_measurement_ends_the_window_at_once_even_if_later_ones_pass(gat
     ("gate", "outcomes", "ends"),
     [(LOGS, "PB", True), (LOGS, "P0E?", False), (WEB, "BBB", False), (API, "BBBB", False), (HOST, "BBBB", False)],
 )
-def test_only_logs_need_no_full_window_when_nothing_is_fatal(
-    gate: tuple[str, GateKind], outcomes: str, ends: bool
-) -> None:
+def test_only_logs_need_no_full_window_when_nothing_is_fatal(gate: GateLimits, outcomes: str, ends: bool) -> None:
     assert (judge_so_far(taken(gate, outcomes)) is not None) is ends
 
 
