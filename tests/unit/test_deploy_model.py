@@ -247,7 +247,6 @@ MISTAKES = [
      'should be `host:port`, not "db"; such as `db.internal:5432`'),
     ("gates: {logs: {fatal: ['ok', '(']}}", "gates.logs.fatal[1]",
      'should be a regular expression, not "("; missing ), unterminated subpattern at character 1'),
-    ("gates: {metrics: [{name: m}]}", "gates.metrics[0].prometheus", "is required"),
     ("gates: {scenarios: [1]}", "gates.scenarios", "isn't available in this version yet; leave it out"),
     ("stabilization: {period: 0s}", "stabilization.period", 'should be longer than 0s, not "0s"'),
     ("stabilization: {period: 99999h}", "stabilization.period",

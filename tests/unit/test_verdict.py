@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 
 from reconciler.core.verdict import judge_so_far, judge_window
-from reconciler.model.measure import GateKind, GateLimits, Measurement, Outcome, VerdictKind
+from reconciler.model.measure import GateKind, GateLimits, Measurement, OnSilence, Outcome, VerdictKind
 
 START = datetime(2026, 1, 22, 10, 15, tzinfo=UTC)
 OUTCOMES = {
@@ -176,3 +178,63 @@ def test_only_logs_need_no_full_window_when_nothing_is_fatal(gate: GateLimits, o
 
 def test_nothing_measured_yet_is_no_verdict() -> None:
     assert judge_so_far([]) is None
+
+
+RATE = GateLimits("rate", GateKind.METRICS)
+
+
+def limited(**limits: Any) -> GateLimits:
+    return replace(RATE, **limits)
+
+
+@pytest.mark.parametrize(
+    ("gate", "outcomes", "expected"),
+    [
+        (limited(), "0", HOLD),
+        (limited(), "E", HOLD),
+        (limited(), "P0", HOLD),
+        (limited(), "?", HOLD),
+        (limited(), "B", NO_GO),
+        (limited(), "PBB", GO),
+        (limited(breach_limit=0), "PB", NO_GO),
+        (limited(breach_limit=0), "BP", GO),
+        (limited(breach_limit=5), "PBBBB", GO),
+        (limited(min_samples=3), "PP", HOLD),
+        (limited(min_samples=3), "BB", HOLD),
+        (limited(min_samples=3), "P0EP?", HOLD),  # the last telling one is inconclusive
+        (limited(min_samples=3), "PPP", GO),
+        (limited(min_samples=3), "BBB", NO_GO),
+        (limited(min_samples=3), "000", HOLD),
+        (limited(on_no_data=OnSilence.ROLLBACK), "0", NO_GO),
+        (limited(on_no_data=OnSilence.ROLLBACK), "E", HOLD),
+        (limited(on_no_data=OnSilence.ROLLBACK), "00P", GO),
+        (limited(on_error=OnSilence.ROLLBACK), "E", NO_GO),
+        (limited(on_error=OnSilence.ROLLBACK), "0", HOLD),
+        (limited(on_error=OnSilence.ROLLBACK), "PEEE", NO_GO),
+    ],
+)
+def test_a_measuring_system_is_judged_by_the_limits_of_its_gate(
+    gate: GateLimits, outcomes: str, expected: VerdictKind
+) -> None:
+    assert judge_window(taken(gate, outcomes), gates=[gate]).kind is expected
+
+
+def test_what_counts_as_a_breach_keeps_what_was_seen() -> None:
+    verdict = judge_window(taken(RATE, "0"), gates=[limited(on_no_data=OnSilence.ROLLBACK)])
+    assert (verdict.kind, verdict.reason) == (NO_GO, "rate: 00")
+
+
+def test_a_gate_that_is_not_due_holds_nothing_up_and_is_named() -> None:
+    late = limited(due=START + timedelta(minutes=2))
+    verdict = judge_window(taken(WEB, "P"), gates=[WEB, late], now=START + timedelta(minutes=1))
+    assert (verdict.kind, verdict.reason) == (GO, "all 1 gates passed; rate isn't measured before 10:17:00 UTC")
+    assert judge_window(taken(WEB, "P"), gates=[WEB, late], now=START + timedelta(minutes=2)).kind is HOLD
+
+
+def test_a_gate_that_does_not_apply_is_named() -> None:
+    verdict = judge_window(taken(WEB, "P"), gates=[WEB, limited(skipped="no release before")], now=START)
+    assert (verdict.kind, verdict.reason) == (GO, "all 1 gates passed; rate: no release before")
+
+
+def test_the_error_limit_is_an_argument() -> None:
+    assert judge_window(taken(RATE, "PEE"), gates=[RATE], error_limit=2).kind is HOLD
