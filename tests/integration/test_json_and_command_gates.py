@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -25,7 +25,7 @@ from tests.world.network import free_port
 from tests.world.sshd import SshServer, ssh_server
 
 TAG = "20260122_101500"
-NUMBERS = {"min": 1.0, "max": 2.0}
+NUMBERS: Mapping[str, Any] = {"min": 1.0, "max": 2.0}
 
 
 @pytest.fixture(scope="module")
@@ -45,11 +45,20 @@ def names() -> Names:
     return Names("observer", "prod", Subject(TAG, datetime.now(UTC) - timedelta(seconds=60)))
 
 
-def read(body: bytes, *, status: int = 200, transport: Transport | None = None, **spec: Any) -> Measurement:
+def read(
+    body: bytes, *, status: int = 200, transport: Transport | None = None, vantage: str = "target", **spec: Any
+) -> Measurement:
     """One measurement of a JSON gate over a server that answers `body`."""
     with serving(answer(status, body)) as port:
         model = JsonGate.model_validate(
-            {"name": "j", "url": f"http://127.0.0.1:{port}/x", "field": "data.0.value", "timeout": "2s", **spec}
+            {
+                "name": "j",
+                "url": f"http://127.0.0.1:{port}/x",
+                "field": "data.0.value",
+                "timeout": "2s",
+                "from": vantage,
+                **spec,
+            }
         )
         check = JsonCheck(
             model,
@@ -65,7 +74,7 @@ def read(body: bytes, *, status: int = 200, transport: Transport | None = None, 
 class TestJson:
     @pytest.mark.parametrize("vantage", ["target", "controller"])
     def test_a_number_is_read_from_where_the_gate_looks(self, transport: Transport, vantage: str) -> None:
-        measured = read(b'{"data": [{"value": 1.5}]}', transport=transport, **{**NUMBERS, "from": vantage})
+        measured = read(b'{"data": [{"value": 1.5}]}', transport=transport, vantage=vantage, **NUMBERS)
         assert (measured.outcome, measured.value, measured.seen) == (Outcome.PASS, 1.5, "data.0.value is 1.5")
 
     @pytest.mark.parametrize(
@@ -124,10 +133,17 @@ class TestJson:
 
 
 def command(
-    script: str, *, transport: Transport | None = None, directory: Path = Path("/"), **spec: Any
+    script: str,
+    *,
+    transport: Transport | None = None,
+    vantage: str = "target",
+    directory: Path = Path("/"),
+    **spec: Any,
 ) -> CommandCheck:
     """A gate that runs a shell script."""
-    model = CommandGate.model_validate({"name": "c", "run": ["sh", "-c", script], "timeout": "5s", **spec})
+    model = CommandGate.model_validate(
+        {"name": "c", "run": ["sh", "-c", script], "timeout": "5s", "from": vantage, **spec}
+    )
     made = transport or LocalTransport()
     return CommandCheck(model, made, names(), directory=directory, clock=WallClock(), redact=masked)
 
@@ -158,33 +174,33 @@ class TestCommands:
     def test_how_it_ends_or_what_it_prints_decides(
         self, transport: Transport, vantage: str, script: str, spec: dict[str, Any], outcome: Outcome, seen: str
     ) -> None:
-        measured = command(script, transport=transport, **{**spec, "from": vantage}).measure()
+        measured = command(script, transport=transport, vantage=vantage, **spec).measure()
         assert measured.outcome is outcome
         assert measured.seen.startswith(seen)
 
     @BOTH
     def test_it_is_told_what_is_judged(self, transport: Transport, vantage: str) -> None:
         script = 'echo "$RECONCILER_APP $RECONCILER_TARGET $RECONCILER_TAG ${RECONCILER_SINCE%.*}"; exit 1'
-        measured = command(script, transport=transport, **{"from": vantage}).measure()
+        measured = command(script, transport=transport, vantage=vantage).measure()
         assert measured.seen.startswith(f"sh ended with 1: observer prod {TAG} 6")
 
     @BOTH
     def test_one_that_does_not_end_is_an_error(self, transport: Transport, vantage: str) -> None:
         began = time.monotonic()
-        measured = command("exec sleep 30", transport=transport, **{"from": vantage, "timeout": "500ms"}).measure()
+        measured = command("exec sleep 30", transport=transport, vantage=vantage, timeout="500ms").measure()
         assert time.monotonic() - began < 10
         assert (measured.outcome, "not done within 0.5 s" in measured.seen) == (Outcome.ERROR, True)
 
     def test_on_the_controller_it_runs_beside_deploy_yaml_and_its_children_end_with_it(self, tmp_path: Path) -> None:
-        here = {"directory": tmp_path, "from": "controller"}
-        assert command("pwd; exit 1", **here).measure().seen == f"sh ended with 1: {tmp_path}"
-        command("sleep 60 & echo $! >child; wait", timeout="500ms", **here).measure()
+        told = command("pwd; exit 1", directory=tmp_path, vantage="controller").measure().seen
+        assert told == f"sh ended with 1: {tmp_path}"
+        command("sleep 60 & echo $! >child; wait", timeout="500ms", directory=tmp_path, vantage="controller").measure()
         child = int((tmp_path / "child").read_text())
         with pytest.raises(ProcessLookupError):
             gone(child)
 
     def test_a_program_that_is_not_there_is_an_error(self) -> None:
-        check = command("", run=["no-such-program"], **{"from": "controller"})
+        check = command("", run=["no-such-program"], vantage="controller")
         measured = check.measure()
         assert (measured.outcome, "No such file" in measured.seen) == (Outcome.ERROR, True)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -160,7 +161,11 @@ class TestSilence:
         assert (measured.outcome, "cut off" in measured.seen) == (Outcome.ERROR, True)
 
     def test_no_answer_in_time_is_an_error(self) -> None:
-        with accepting(lambda connection: connection.recv(65536) and connection.recv(1)) as port:
+        def silent(connection: socket.socket) -> None:
+            connection.recv(65536)
+            connection.recv(1)  # until the other end has had enough
+
+        with accepting(silent) as port:
             measured = gate(f"http://127.0.0.1:{port}", since=ago(60), timeout="300ms").measure()
         assert measured.outcome is Outcome.ERROR
         assert "no answer within 0.3 s" in measured.seen
@@ -294,7 +299,7 @@ class TestLogin:
 def test_from_the_target_it_goes_through_the_connection(scraped: Scraped, tmp_path: Path) -> None:
     with ssh_server(tmp_path) as server:
         transport: SshTransport = over(server)
-        spec = {"transport": transport, "from": "target"}
+        spec: dict[str, Any] = {"transport": transport, "from": "target"}
         assert measure(scraped, "errors", **spec).outcome is Outcome.PASS
         down = gate(f"http://127.0.0.1:{free_port()}", since=scraped.began, **spec).measure()
         assert (down.outcome, "connection refused" in down.seen) == (Outcome.ERROR, True)
