@@ -70,7 +70,7 @@ def judge_window(
             if verdict.kind is kind:
                 return verdict
     reason = f"all {len(due)} gates passed" if due else "no gates are defined"
-    return Verdict(VerdictKind.GO, "; ".join([reason, *_left_out(gates, now)]))
+    return Verdict(VerdictKind.GO, "; ".join([reason, *(left_out(gates, now) if now else ())]))
 
 
 def as_evidence(measurement: Measurement, gates: Iterable[GateLimits]) -> Measurement:
@@ -87,10 +87,15 @@ def limits_of(measurement: Measurement, gates: Iterable[GateLimits]) -> GateLimi
     return next((g for g in gates if (g.gate, g.kind) == (measurement.gate, measurement.kind)), None)
 
 
-def _left_out(gates: Sequence[GateLimits], now: datetime | None) -> list[str]:
-    left = [f"{gate.gate}: {gate.skipped}" for gate in gates if gate.skipped]
-    waiting = [gate for gate in gates if now is not None and gate.waits(now)]
-    return left + [f"{gate.gate} isn't measured before {gate.due:%H:%M:%S} UTC" for gate in waiting]
+def left_out(gates: Iterable[GateLimits], now: datetime) -> list[str]:
+    """A sentence for each of `gates` that isn't measured `now`."""
+    said = []
+    for gate in gates:
+        if gate.skipped:
+            said.append(f"{gate.gate}: {gate.skipped}")
+        elif gate.waits(now):
+            said.append(f"{gate.gate} isn't measured before {gate.due:%H:%M:%S} UTC")
+    return said
 
 
 def _judge_gate(limits: GateLimits, measurements: Sequence[Measurement], most: int, error_limit: int) -> Verdict:

@@ -6,6 +6,7 @@ from typing import assert_never
 
 from reconciler.core import history
 from reconciler.core.stabilize import Blind, Breached, GoingOn, Stable, absorb
+from reconciler.core.verdict import left_out
 from reconciler.cycle import guard
 from reconciler.cycle.context import TargetContext
 from reconciler.cycle.result import PassResult
@@ -47,6 +48,7 @@ def soak(ctx: TargetContext, state: TargetState, manifest: Manifest, observed: O
         case GoingOn():
             save_state(ctx, state)
             text = f"in sync: {manifest.release} is stabilizing, {after.covered:.0f} s of {spec.period:.0f} s covered"
+            text = "; ".join([text, *left_out(limits, began)])
             return _result(ctx, state, manifest, ExitCode.OK, "in_sync", text, taken)
         case Stable():
             state = history.concluded(state, history.Outcome.STABILIZED, release=manifest.release, now=ctx.clock.now())

@@ -91,7 +91,7 @@ class MeasuredGate(Model):
     """What gates of measuring systems have in common."""
 
     name: PlainName = Field(description=_NAME)
-    timeout: PositiveDuration = Field(10.0, description="Longest wait for one measurement (a duration).")
+    timeout: PositiveDuration = Field(5.0, description="Longest wait for one measurement (a duration).")
     initial_delay: Duration = Field(
         0.0,
         description="Not measured until so long after the switch (a duration). What ends after the window counts in"
