@@ -40,7 +40,7 @@ def rollback(ctx: TargetContext, *, to: str | None) -> PassResult:
             raise
         except ReconcilerError as error:
             return _failed(run, run.switched or state, leaving, back, str(error))
-        run.measurements += verification.measurements
+        run.judged.append(verification)
         if verification.verdict.kind is VerdictKind.NO_GO:
             return _failed(run, state, leaving, back, verification.verdict.reason)
         run.quarantined = leaving.release

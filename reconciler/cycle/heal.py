@@ -15,11 +15,11 @@ from reconciler.cycle.revert import revert
 from reconciler.cycle.run import Run, begin
 from reconciler.cycle.state import save_state
 from reconciler.cycle.upkeep import ensure_externals, ensure_images, tidy, with_completed
-from reconciler.cycle.verify import Verification, verify
+from reconciler.cycle.verify import verify
 from reconciler.cycle.watch import StartFailed, settle
 from reconciler.model.drift import Drift
 from reconciler.model.errors import ExitCode, ReconcilerError, TargetUnreachable
-from reconciler.model.measure import VerdictKind
+from reconciler.model.measure import VerdictKind, Verification
 from reconciler.model.observed import Observed
 from reconciler.model.plan import Plan, Up
 from reconciler.model.record import RecordKind
@@ -59,7 +59,7 @@ def heal(
         run.verdict = "failed"
         return _failed(run, state, f"the pass failed: {error} while {manifest.release} was put back; the next goes on")
     if proved is not None:
-        run.measurements += proved.measurements
+        run.judged.append(proved)
         run.verdict = proved.verdict.kind.value
         if proved.verdict.kind is VerdictKind.NO_GO:
             decisive = proved.verdict.decisive
@@ -85,7 +85,9 @@ def _containers(
         events.close()
     ctx.say(f"verifying for {ctx.deploy.gates.window:g} s")
     with run.timed("verify"):
-        return with_completed(ctx, state, manifest), verify(ctx, manifest, since=since)
+        return with_completed(ctx, state, manifest), verify(
+            ctx, manifest, history.subject(state, manifest.release, manifest.tag, since=since)
+        )
 
 
 def _proved(ctx: TargetContext, state: TargetState, manifest: Manifest, proved: Verification) -> TargetState:

@@ -10,10 +10,10 @@ from reconciler.cycle.put_back import make_whole
 from reconciler.cycle.result import PassResult
 from reconciler.cycle.run import Run
 from reconciler.cycle.upkeep import tidy
-from reconciler.cycle.verify import Verification, verify
+from reconciler.cycle.verify import verify
 from reconciler.cycle.watch import StartFailed, settle
 from reconciler.model.errors import ExitCode, ReconcilerError, RevertFailed, TargetUnreachable
-from reconciler.model.measure import VerdictKind
+from reconciler.model.measure import VerdictKind, Verification
 from reconciler.model.observed import ContainerFacts, Observed
 from reconciler.model.record import RecordKind
 from reconciler.model.stored import Manifest, Phase, TargetState
@@ -55,7 +55,7 @@ def revert(
         return _failed(run, run.switched or state, manifest, reason, back, str(error))
     except ReconcilerError as error:
         return _failed(run, run.switched or state, manifest, reason, back, str(error))
-    run.measurements += verification.measurements
+    run.judged.append(verification)
     if verification.verdict.kind is VerdictKind.NO_GO:
         return _failed(run, state, manifest, reason, back, verification.verdict.reason)
     state = _concluded(state, manifest, reason, run, blame=blame)
@@ -107,7 +107,8 @@ def enter(
         settle(ctx, events, bundle.manifest.services, deadline=max(0.0, deadline - ctx.clock.monotonic()))
     finally:
         events.close()
-    return state, bundle.manifest, verify(ctx, bundle.manifest, since=now)
+    subject = history.subject(state, back, bundle.manifest.tag, since=now)
+    return state, bundle.manifest, verify(ctx, bundle.manifest, subject)
 
 
 def proof(verification: Verification) -> str:

@@ -82,4 +82,6 @@ def _gates(deploy: Deploy) -> tuple[str, ...]:
     named = [each.name for each in gates.http]
     named += [each.name for each in gates.network]
     named += [each.name for each in gates.metrics]
+    named += [each.name for each in gates.json_]
+    named += [each.name for each in gates.commands]
     return ("containers", "logs", "resources", *named)

@@ -33,7 +33,6 @@ def _equal(later: object) -> Callable[[object], bool]:
 
 NOT_YET = (
     NotYet("image.delivery", _equal("archive"), "leave it out or set it to `registry`"),
-    NotYet("gates.metrics", bool, "leave it out"),
     NotYet("gates.scenarios", bool, "leave it out"),
     NotYet("rollout.canary", bool, "leave it out"),
     NotYet("rollout.max_parallel", _other_than(5), "leave it out or set it to `5`"),

@@ -124,7 +124,7 @@ def daemon(desk: Desk, *, accept: str | None = None) -> Wired:
         metrics=metrics.exposition,
         page=lambda _path: None,
         webhooks=Webhooks(secrets, service.wake),
-        token=secret_of(token, "daemon.token", desk.file.parent, desk.redactor) if token else None,
+        token=secret_of(token, "daemon.token", desk.own_directory, desk.learn) if token else None,
         count=metrics.webhook,
     )
     host, _, port = spec.daemon.listen.rpartition(":")
@@ -136,7 +136,7 @@ def _webhook_secrets(desk: Desk) -> Mapping[str, str]:
     spec = desk.deploy.daemon.webhooks
     named = {"github": spec.github, "gitlab": spec.gitlab, "gitea": spec.gitea}
     return {
-        forge: secret_of(secret, f"daemon.webhooks.{forge}", desk.file.parent, desk.redactor)
+        forge: secret_of(secret, f"daemon.webhooks.{forge}", desk.own_directory, desk.learn)
         for forge, secret in named.items()
         if secret is not None
     }

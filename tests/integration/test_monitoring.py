@@ -9,7 +9,7 @@ from pathlib import Path
 
 from reconciler.telemetry.live import LiveMetrics
 from reconciler.telemetry.metrics.sample import PassSample, Remembered
-from tests.world.prometheus import exposed, prometheus
+from tests.world.prometheus import OURS, exposed, prometheus
 
 DASHBOARD = Path(__file__).parents[2] / "ops" / "grafana" / "fleet.json"
 VARIABLES = {"$app": ".*", "$target": ".*", "$__rate_interval": "1m", "$__range": "1h"}
@@ -37,7 +37,10 @@ def test_a_prometheus_scrapes_and_judges(tmp_path: Path) -> None:
         accepted.add(kind.partition(";")[0])
         return body, kind
 
-    with exposed(answer) as address, prometheus(tmp_path, address) as server:
+    with (
+        exposed(answer) as address,
+        prometheus(tmp_path, targets=[address], job="reconciler", rule_files=OURS) as server,
+    ):
         server.until('up{job="reconciler"}', lambda found: [value for _, value in found] == [1.0])
         assert accepted == {"application/openmetrics-text"}
         server.until("reconciler_deploys_total == 0", lambda found: len(found) == 8)
