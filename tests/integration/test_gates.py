@@ -649,8 +649,8 @@ class TestResources:
     def test_cpu_is_judged_from_the_second_reading_on(self, lab: Lab, transport: Transport) -> None:
         lab.run("web", "while :; do :; done")
         only, both = (
-            resources(lab, transport, cpu_percent="5%"),
-            resources(lab, transport, cpu_percent="5%", memory_percent="90%"),
+            resources(lab, transport, cpu_percent="0.5%"),
+            resources(lab, transport, cpu_percent="0.5%", memory_percent="90%"),
         )
         assert only.measure().outcome is Outcome.INCONCLUSIVE
         first = both.measure()
