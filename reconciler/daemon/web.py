@@ -157,8 +157,7 @@ class Server:
             )
         except OSError as error:
             raise ReconcilerError(f"daemon.listen: {host}:{port}: {error.strerror or error}") from None
-        self._is_stopping = False
-        self._thread = threading.Thread(target=self._run, name="web", daemon=True)
+        self._thread = threading.Thread(target=self._server.run, name="web", daemon=True)
 
     @property
     def port(self) -> int:
@@ -170,17 +169,13 @@ class Server:
         self._thread.start()
 
     def stop(self) -> None:
-        """Answers no more."""
-        self._is_stopping = True
-        self._server.close()
-        self._thread.join(5.0)
+        """Answers what is being asked, then no more."""
+        from waitress.wasyncore import close_all
 
-    def _run(self) -> None:
-        try:
-            self._server.run()
-        except OSError:
-            if not self._is_stopping:  # its sockets are closed under it: the library knows no other end
-                raise
+        self._server.task_dispatcher.shutdown()
+        # Its sockets are closed by the thread that waits for them, which ends when there is none any more.
+        self._server.trigger.pull_trigger(lambda: close_all(self._server._map, ignore_all=True))
+        self._thread.join(5.0)
 
 
 def _state(good: bool, well: str, ill: str) -> Answer:

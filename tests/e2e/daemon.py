@@ -124,10 +124,15 @@ def published(job: Job, remote: Path) -> None:
 
 @contextmanager
 def daemon(
-    job: Job, tmp: Path, *, edits: Mapping[str, Any] | None = None, env: Mapping[str, str] | None = None
+    job: Job,
+    tmp: Path,
+    *,
+    edits: Mapping[str, Any] | None = None,
+    env: Mapping[str, str] | None = None,
+    port: int | None = None,
 ) -> Iterator[Daemon]:
     """Starts a daemon that follows a bare repository; it, and what it was started with, are gone at the end."""
-    remote, state, port = tmp / "remote.git", tmp / "state", free_port()
+    remote, state, port = tmp / "remote.git", tmp / "state", port or free_port()
     if not remote.exists():
         job.repo.edit(
             {
