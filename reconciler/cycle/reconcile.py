@@ -8,6 +8,8 @@ from dataclasses import replace
 
 from reconciler.core import history
 from reconciler.core.account import left_text, masked
+from reconciler.core.file_audit import left_over
+from reconciler.core.retention import prunable
 from reconciler.cycle import guard
 from reconciler.cycle.context import TargetContext
 from reconciler.cycle.desired import Desired, changes_from, remember, resolve
@@ -158,6 +160,7 @@ def _acted(ctx: TargetContext, state: TargetState, seen: Assessment, manifest: M
         from reconciler.cycle.heal import heal
 
         return heal(ctx, state, seen.desired, manifest, seen.plan, seen.observed)
+    state = _tidied(ctx, seen.observed.host, state, manifest)
     learned = remember(state, seen.desired)
     if learned is not state:
         save_state(ctx, learned)
@@ -182,6 +185,16 @@ def _acted(ctx: TargetContext, state: TargetState, seen: Assessment, manifest: M
             message=ctx.mask.text(f"{result.message}; {left_text(seen.plan)}"),
         )
     return result
+
+
+def _tidied(ctx: TargetContext, view: HostView, state: TargetState, manifest: Manifest) -> TargetState:
+    """Without what a dead pass had forgotten already and not yet removed: a release that the state knows no more."""
+    if not prunable(state, view.releases, keep=ctx.deploy.retention.releases) and not left_over(view, state):
+        return state
+    from reconciler.cycle.upkeep import tidy
+
+    ctx.say("removing what an interrupted pass has left of releases that nothing needs")
+    return tidy(ctx, state, manifest)
 
 
 def _serving(ctx: TargetContext, view: HostView, state: TargetState) -> Manifest | None:
