@@ -67,6 +67,9 @@ ill() {
     done
 }
 
+# Those that were made and never came to run: the release isn't to blame for that, and yet it doesn't serve.
+unstarted() { containers | while read -r service state _; do if [ "$state" = created ]; then printf '%s ' "$service"; fi; done; }
+
 # Waits until the engine has judged every container by its health check once, for $1 seconds at most.
 settled() {
     left=$1
@@ -89,6 +92,32 @@ wait_for() {
     done
 }
 
+# Says the ports that the engine refuses in the text on standard input although no container has them: one that died
+# while it started a container holds them for nobody until it is restarted (docs/crash-safety.md).
+nobodys() {
+    sed -n 's/.*Bind for .*:\([0-9]*\) failed: port is already allocated.*/\1/p' | sort -u | while read -r port; do
+        if [ -z "$(docker ps -q --filter "publish=$port" --filter "publish=$port/udp")" ]; then printf '%s ' "$port"; fi
+    done
+}
+
+# The same of what the engine said when it last couldn't start a container of the project.
+stuck() { listed '{{.ID}}' | xargs -r docker inspect --format '{{.State.Error}}' | nobodys; }
+
+# Compose for these services. It is called again where it fails, as a pass does it (cycle/apply.py): the engine may be
+# busy still with the container that has to go.
+bring_up() {
+    for attempt in 1 2 3; do
+        if [ "$attempt" -gt 1 ]; then
+            sleep 2 &
+            wait $!
+        fi
+        if said=$(cd "$dir" && compose up -d --no-deps --no-build --pull never "$@" 2>&1 </dev/null); then return 0; fi
+    done
+    port=$(printf '%s\n' "$said" | nobodys)
+    if [ -n "$port" ]; then tell "the engine holds port ${port% } for a container that is gone, until it is restarted"; fi
+    return 1
+}
+
 follow() {
     while read -r what service more; do
         case $what in
@@ -105,7 +134,7 @@ follow() {
         up)
             tell "bringing up $service $more"
             # shellcheck disable=SC2086 # names of services
-            (cd "$dir" && compose up -d --no-deps --no-build --pull never "$service" $more) </dev/null || return 1
+            bring_up "$service" $more || return 1
             ;;
         esac
     done <"$base/reverting/steps"
@@ -132,8 +161,9 @@ go_back() {
         sick=
         if [ "$mode" = switch ]; then sick=$(field since "$base/reverting"); fi
         sick=$(ill "$sick")
+        stuck=$(stuck)
         tell "no sign of life from the pass for $(field seconds "$base/reverting") s; ${sick:-every container is well}"
-        if [ -z "$sick" ] && [ "$(field silence "$base/reverting")" = keep ]; then
+        if [ -z "$sick$stuck$(unstarted)" ] && [ "$(field silence "$base/reverting")" = keep ]; then
             result=kept
         else
             tell "going back from $entering to $back"
@@ -150,7 +180,7 @@ go_back() {
                 tell "going back failed"
             fi
         fi
-        printf 'result %s\nsick %s\nat %s\n' "$result" "$sick" "$(date +%s)" >>"$base/reverting/about"
+        printf 'result %s\nsick %s\nstuck %s\nat %s\n' "$result" "$sick" "$stuck" "$(date +%s)" >>"$base/reverting/about"
         rm -rf "$base/outcome"
         ours "$base"
         durable "$base/reverting/about" "$base/reverting"

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 from tests.faults.app import App
 from tests.faults.inflict import FAULTS, Pace
-from tests.faults.judge import Made, before, judge, look, saved_itself
+from tests.faults.judge import Before, Made, before, judge, look, saved_itself
 from tests.faults.lab import PASS_SECONDS, Lab
 from tests.faults.passes import Ended, Index
 from tests.faults.scenarios import SCENARIOS, NotReady, Scenario, fresh
@@ -16,6 +16,7 @@ from tests.faults.scenarios import SCENARIOS, NotReady, Scenario, fresh
 LOCK_SECONDS = 45.0
 """A lock's holder ends 30 s after the last sign of its controller (DESIGN); so long the next pass may be refused."""
 LOCKED = 5
+ASKS_FOR_A_PERSON = 7
 WATCHDOG_SECONDS = 4
 """The target's deadline in cases where nobody comes back; the default is 90 s."""
 ALONE_SECONDS = 40.0
@@ -143,11 +144,15 @@ def _run(app: App, case: Case, pace: Pace, outcome: Outcome) -> None:
     outcome.story.append(f"hit: {ended}")
     hit = look(app, started=heals)
     if fault.alone:
-        outcome.found += _left_alone(app, [served, (goal.tag, goal.round)])
+        outcome.found += _left_alone(app, [served, (goal.tag, goal.round)], was, started=heals)
         app.repo.edit({"rollback.watchdog": None})
     now = look(app, started=heals)
     # What the target has undone alone since then was done all the same.
     passes = [Made(ended, was.print, hit if hit != was.print else now)]
+    if app.port_is_nobodys():
+        passes.append(_plain(app, outcome, ["--once"], now, heals))
+        outcome.found += _stuck(app, passes[-1], outcome)
+        now = look(app, started=heals)
     for _ in range(2):
         passes.append(_plain(app, outcome, ["--once"], now, heals))
         now = passes[-1].after
@@ -158,19 +163,34 @@ def _run(app: App, case: Case, pace: Pace, outcome: Outcome) -> None:
     outcome.found += judge(app, goal, was, passes)
 
 
-def _left_alone(app: App, goals: list[tuple[str, int]]) -> list[str]:
-    """Waits for the watchdog to do what it does, and for the engine's health checks; then looks who serves."""
+def _stuck(app: App, made: Made, outcome: Outcome) -> list[str]:
+    """The one thing that we can't put right: the pass has to say what a person has to do, and then it is done."""
+    outcome.story.append("the engine held the port for nobody, and was restarted")
+    app.lab.server.restart()
+    if made.pass_.code == ASKS_FOR_A_PERSON and "restart docker" in made.pass_.out:
+        return []
+    return [f"the engine holds the port for nobody, and the pass doesn't say what to do: {made.pass_}"]
+
+
+def _left_alone(app: App, goals: list[tuple[str, int]], was: Before, *, started: bool) -> list[str]:
+    """Waits for the watchdog to do what it does, and for the engine's health checks; then looks who serves.
+
+    A pass that has touched nothing leaves nothing to save: what was stopped before it still is.
+    """
     base = app.dir / ".reconciler" / "watchdog"
     deadline = time.monotonic() + ALONE_SECONDS
+
+    def unsaved() -> list[str]:
+        return [] if look(app, started=started) == was.print else saved_itself(app, goals)
 
     def undecided() -> bool:
         about = base / "lease" / "about"
         is_armed = about.exists() and "mode switch" in about.read_text()
-        return is_armed or (base / "reverting").exists() or bool(saved_itself(app, goals))
+        return is_armed or (base / "reverting").exists() or bool(unsaved())
 
     while undecided() and time.monotonic() < deadline:
         time.sleep(0.2)  # nobody tells who isn't there
-    return saved_itself(app, goals)
+    return [] if app.port_is_nobodys() else unsaved()
 
 
 def _plain(app: App, outcome: Outcome, arguments: Sequence[str], print_: dict[str, str], heals: bool) -> Made:
