@@ -60,15 +60,21 @@ ill() {
     fi
     containers | while read -r service state status; do
         case "$state $status" in
-        *'(unhealthy)'* | restarting* | dead*) printf '%s (%s) ' "$service" "$status" ;;
+        dead*) ;; # by its health check it may be unhealthy, too
+        *'(unhealthy)'* | restarting*) printf '%s (%s) ' "$service" "$status" ;;
         exited*'Exited (0)'* | exited*'Exited (137)'* | exited*'Exited (143)'*) ;;
         exited*) printf '%s (%s) ' "$service" "$status" ;;
         esac
     done
 }
 
-# Those that were made and never came to run: the release isn't to blame for that, and yet it doesn't serve.
-unstarted() { containers | while read -r service state _; do if [ "$state" = created ]; then printf '%s ' "$service"; fi; done; }
+# Those that were made and never came to run, or whose removal was cut short: the release isn't to blame for that, and yet
+# it doesn't serve.
+unfinished() {
+    containers | while read -r service state _; do
+        case $state in created | dead | removing) printf '%s ' "$service" ;; esac
+    done
+}
 
 # Waits until the engine has judged every container by its health check once, for $1 seconds at most.
 settled() {
@@ -163,7 +169,7 @@ go_back() {
         sick=$(ill "$sick")
         stuck=$(stuck)
         tell "no sign of life from the pass for $(field seconds "$base/reverting") s; ${sick:-every container is well}"
-        if [ -z "$sick$stuck$(unstarted)" ] && [ "$(field silence "$base/reverting")" = keep ]; then
+        if [ -z "$sick$stuck$(unfinished)" ] && [ "$(field silence "$base/reverting")" = keep ]; then
             result=kept
         else
             tell "going back from $entering to $back"

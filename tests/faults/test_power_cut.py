@@ -1,12 +1,16 @@
-"""An engine that lost its power while it started a container holds that one's port, and gives it to nobody until it is
-restarted (moby/libnetwork#1790): no release is blamed, and who has to do what is said."""
+"""What an engine that lost its power is left with: a port that it holds for nobody until it is restarted
+(moby/libnetwork#1790), and a container that is half removed."""
 
 from __future__ import annotations
 
+import json
+import shutil
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
+from docker.models.containers import Container
 
 from ops.demo.images import Fault
 from tests.e2e.job import await_true
@@ -39,6 +43,51 @@ def test_nobody_is_blamed_for_a_port_that_the_engine_holds_for_nobody(tmp_path: 
         assert app.state()["quarantine"] == {}
         assert not app.hurt_data()
         app.remove()
+
+
+@pytest.mark.parametrize("its_successor", ["", "was made"])
+def test_a_container_whose_removal_was_cut_short_is_removed(tmp_path: Path, images: Images, its_successor: str) -> None:
+    """A power cut while Compose replaces a container leaves it dead: its layer is gone, and its name is taken. The one
+    that comes after it was made under another name before."""
+    with new_lab(tmp_path / "lab", images, images.bad(Fault.CRASH)) as lab:
+        app = fresh(lab, "local")
+        web = app.service("web")
+        web.stop(timeout=1)
+        if its_successor:
+            _made_again(app, web)
+        lab.server.kill()
+        data = lab.server.root / "docker"
+        config = data / "containers" / str(web.id) / "config.v2.json"
+        about = json.loads(config.read_text())
+        about["State"]["Dead"] = True
+        config.write_text(json.dumps(about))
+        layer = Path(web.attrs["GraphDriver"]["Data"]["UpperDir"]).parent
+        shutil.rmtree(data / layer.relative_to("/var/lib/docker"))
+        lab.server.start()
+        assert lab.server.docker("inspect", "--format", "{{.State.Status}}", str(web.id)).stdout == "dead\n"
+        assert app.lab.plain_pass(app.repo.path, "local", "plan").code == 2
+        ended = app.lab.plain_pass(app.repo.path, "local", "--once")
+        assert ended.code == 0, ended
+        assert lab.server.request(app.project.url("/version")) == (200, f"{app.tag}\n")
+        assert app.lab.plain_pass(app.repo.path, "local", "plan").code == 0
+        assert app.project.containers().keys() == {"web", "migrate"}
+        app.remove()
+
+
+def _made_again(app: App, container: Container) -> None:
+    """Its successor, as Compose makes it: of the same definition, under a name of its own until the old one is gone."""
+    details = container.attrs
+    networks = {
+        name: {"Aliases": attached["Aliases"]} for name, attached in details["NetworkSettings"]["Networks"].items()
+    }
+    body = {
+        **details["Config"],
+        "HostConfig": details["HostConfig"],
+        "NetworkingConfig": {"EndpointsConfig": networks},
+    }
+    with app.project._engine() as engine:
+        untyped: Any = engine.api
+        untyped.create_container_from_config(body, name=f"{str(container.id)[:12]}_{container.name}")
 
 
 def _orphaned(app: App) -> str:
