@@ -47,7 +47,8 @@ listed() {
 # One line for each: service, state, and the engine's words on how it is.
 containers() { listed '{{.Label "com.docker.compose.service"}} {{.State}} {{.Status}}'; }
 
-# Those that aren't well, in one line. What a person stopped isn't ill: that ends with 0, 137 or 143. With $1, a moment
+# Those that aren't well, in one line. What a person stopped isn't ill: that ends with 0, 137 or 143. Nor is what ran when
+# the power was cut, and was being replaced: the engine notes 255 then, and doesn't start it again. With $1, a moment
 # of the wall clock, those made since then are ill, too, that the engine had to start again: between two starts they run.
 ill() {
     if [ -n "$1" ]; then
@@ -62,17 +63,17 @@ ill() {
         case "$state $status" in
         dead*) ;; # by its health check it may be unhealthy, too
         *'(unhealthy)'* | restarting*) printf '%s (%s) ' "$service" "$status" ;;
-        exited*'Exited (0)'* | exited*'Exited (137)'* | exited*'Exited (143)'*) ;;
+        exited*'Exited (0)'* | exited*'Exited (137)'* | exited*'Exited (143)'* | exited*'Exited (255)'*) ;;
         exited*) printf '%s (%s) ' "$service" "$status" ;;
         esac
     done
 }
 
-# Those that were made and never came to run, or whose removal was cut short: the release isn't to blame for that, and yet
-# it doesn't serve.
+# Those that were made and never came to run, or whose end or removal was cut short: the release isn't to blame for that,
+# and yet it doesn't serve.
 unfinished() {
-    containers | while read -r service state _; do
-        case $state in created | dead | removing) printf '%s ' "$service" ;; esac
+    containers | while read -r service state status; do
+        case "$state $status" in created* | dead* | removing* | exited*'Exited (255)'*) printf '%s ' "$service" ;; esac
     done
 }
 
