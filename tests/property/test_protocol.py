@@ -328,7 +328,6 @@ class Protocol(RuleBasedStateMachine):
         assert last.result.plan is None or last.result.plan.is_empty, told
         assert state is not None, told
         serving = self.target.current
-        assert not prunable(state, list(self.target.releases), keep=desk.retained), told
         if last.code is ExitCode.OK:
             assert desk.tag not in BAD, told
             assert serving is not None, told
@@ -339,6 +338,7 @@ class Protocol(RuleBasedStateMachine):
             assert any(name.startswith(desk.tag) for name in state.quarantine), told
             if state.phase is Standing.FAILED:
                 return  # a person was called: nothing is tried again by itself
+        assert not prunable(state, list(self.target.releases), keep=desk.retained), told
         bundle = self.target.releases[str(serving)]
         wanted = {name: facts.digest for name, facts in bundle.manifest.services.items()}
         assert {c.service: c.digest for c in self.target.dock.facts()} == wanted, told
