@@ -26,7 +26,7 @@ from reconciler.cycle.upkeep import (
 )
 from reconciler.cycle.verify import verify
 from reconciler.cycle.watch import StartFailed, settle
-from reconciler.model.errors import ExitCode, ReconcilerError, TargetUnreachable
+from reconciler.model.errors import EngineStuck, ExitCode, ReconcilerError, TargetUnreachable
 from reconciler.model.measure import VerdictKind, Verification
 from reconciler.model.observed import Observed
 from reconciler.model.plan import Hold, Plan, PutBack, Up
@@ -75,6 +75,9 @@ def deploy(
         return _breached(run, state, manifest, str(failure), container=blamed)
     except TargetUnreachable:
         raise
+    except EngineStuck as stuck:
+        run.verdict = "failed"
+        return revert(run, state, manifest, reason=str(stuck), blame=False)
     except ReconcilerError as error:
         return _given_up(run, state, manifest, verdict="failed", why=f"the pass failed: {error}")
     run.judged.append(verification)

@@ -9,7 +9,9 @@ from datetime import UTC
 
 from reconciler.core import history
 from reconciler.core.account import left_text, masked
+from reconciler.core.file_audit import left_over
 from reconciler.core.health import health_of
+from reconciler.core.retention import prunable
 from reconciler.cycle import guard
 from reconciler.cycle.context import TargetContext
 from reconciler.cycle.desired import Desired, changes_from, remember, resolve
@@ -186,6 +188,7 @@ def _acted(ctx: TargetContext, state: TargetState, seen: Assessment, manifest: M
         # Where only files were put back nothing is measured: the containers are as they were found.
         found = health_of(manifest, seen.observed)[0] if seen.plan.repairs_files_only else None
         return healed if healed.measurements else replace(healed, health=found)
+    state = _tidied(ctx, seen.observed.host, state, manifest)
     learned = remember(state, seen.desired)
     if learned is not state:
         save_state(ctx, learned)
@@ -210,6 +213,16 @@ def _acted(ctx: TargetContext, state: TargetState, seen: Assessment, manifest: M
             message=ctx.mask.text(f"{result.message}; {left_text(seen.plan)}"),
         )
     return result
+
+
+def _tidied(ctx: TargetContext, view: HostView, state: TargetState, manifest: Manifest) -> TargetState:
+    """Without what a dead pass had forgotten already and not yet removed: a release that the state knows no more."""
+    if not prunable(state, view.releases, keep=ctx.deploy.retention.releases) and not left_over(view, state):
+        return state
+    from reconciler.cycle.upkeep import tidy
+
+    ctx.say("removing what an interrupted pass has left of releases that nothing needs")
+    return tidy(ctx, state, manifest)
 
 
 def _serving(ctx: TargetContext, view: HostView, state: TargetState) -> Manifest | None:
