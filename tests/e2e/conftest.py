@@ -37,9 +37,9 @@ def far_job(tmp_path: Path, images: Images, sshd: SshServer) -> Iterator[Job]:
         yield own
 
 
-@pytest.fixture(params=["local", "ssh"])
+@pytest.fixture(params=[pytest.param("local", marks=pytest.mark.exhaustive), "ssh"])
 def any_job(request: pytest.FixtureRequest, tmp_path: Path, images: Images) -> Iterator[Job]:
-    """A job on this machine, and the same over a real sshd."""
+    """A job over a real sshd, and the same on this machine."""
     server = request.getfixturevalue("sshd") if request.param == "ssh" else None
     with new_job(tmp_path, images, server) as own:
         yield own

@@ -69,7 +69,10 @@ def delivered_by_registry(far: Far, images: Images, registry: Registry, *tags: s
     far.repo.set_env(IMAGE=registry.repository())
 
 
-@pytest.mark.parametrize("power_cut", [False, True], ids=["dockerd killed", "host rebooted"])
+@pytest.mark.parametrize(
+    "power_cut",
+    [pytest.param(False, id="dockerd killed", marks=pytest.mark.exhaustive), pytest.param(True, id="host rebooted")],
+)
 def test_the_way_back_survives_prune_and_death_with_registry_and_git_gone(
     far: Far, images: Images, open_registry: Registry, *, power_cut: bool
 ) -> None:
@@ -243,6 +246,7 @@ def test_retention_takes_what_is_old_and_nothing_else(far: Far, images: Images) 
     assert far.version() == tags[0]
 
 
+@pytest.mark.exhaustive
 def test_the_images_of_a_retained_release_are_another_apps_too(far: Far, images: Images) -> None:
     """Docker refuses to remove an image that a container uses: then it stays, and nothing fails."""
     load(far, images, A, B, C)

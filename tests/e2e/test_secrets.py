@@ -245,6 +245,7 @@ def test_what_looks_for_drift_and_compares_values_gives_none_away(trail: Trail, 
         trail.run("--once", "--env-only", code=1)
 
 
+@pytest.mark.exhaustive
 def test_a_pass_that_is_killed_at_any_step_gives_none_away(trail: Trail, project: Project) -> None:
     """SIGKILL after each line of progress of a pass that brings another value; the next one is killed, too, or not."""
     repo = trail.repo

@@ -26,6 +26,7 @@ MOMENTS = (0.03, 0.05, 0.02, 0.1, 0.04, 0.07)
 """Seconds from when the port listens: the engine has noted the endpoint then, and not yet whose it is."""
 
 
+@pytest.mark.exhaustive
 def test_nobody_is_blamed_for_a_port_that_the_engine_holds_for_nobody(tmp_path: Path, images: Images) -> None:
     with new_lab(tmp_path / "lab", images, images.bad(Fault.CRASH)) as lab:
         app = fresh(lab, "local")

@@ -24,7 +24,13 @@ from tests.integration.placed import (
 )
 
 
-@pytest.mark.parametrize("script", ["install", "commit", "prune", "restore", "relink"])
+OFTEN = ("prune", "restore")
+"""Those with the most steps; `make test-all` kills the others, too."""
+
+
+@pytest.mark.parametrize(
+    "script", [*OFTEN, *(pytest.param(name, marks=pytest.mark.exhaustive) for name in ("install", "commit", "relink"))]
+)
 def test_after_a_kill_at_any_command_the_next_pass_finds_its_way(tmp_path: Path, script: str) -> None:
     """The N-th command of the script is its last one, for every N until it gets through."""
     base = deployed(Place(tmp_path / "base", LocalTransport()))
