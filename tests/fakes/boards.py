@@ -254,6 +254,12 @@ def unreachable(scene: Scene, target: str = "prod") -> None:
     scene.board.lost(target, f"{target} (203.0.113.10:22): no SSH session: connection timed out")
 
 
+def changed(scene: Scene, target: str = "prod") -> None:
+    """Another tag was committed a moment ago; the pass over the target isn't over."""
+    stable(scene, target)
+    scene.desired(BAD, since=datetime.now(UTC))
+
+
 def suspended(scene: Scene, target: str = "prod") -> None:
     """Somebody froze it."""
     frozen = Suspension(at=scene.ago(hours=1), by="olive@desk", message="database migration by hand")
@@ -281,6 +287,7 @@ SCENES: Mapping[str, Callable[[Scene, str], None]] = {
     "held": held,
     "blind": blind,
     "unreachable": unreachable,
+    "changed": changed,
     "suspended": suspended,
     "stable": stable,
 }

@@ -6,7 +6,7 @@ import math
 from collections import Counter
 from datetime import datetime
 
-from reconciler.daemon.measured import KEPT, MeasuredGate, Point
+from reconciler.daemon.measured import MeasuredGate, Point
 from reconciler.daemon.pages.scene import Scene
 from reconciler.daemon.pages.words import Badge, Moment, moment, outcome_badge, spaced
 from reconciler.dataclass import dataclass
@@ -15,7 +15,7 @@ WIDTH, HEIGHT = 300, 64
 """Size of the plane; the page scales it."""
 TOP, BOTTOM, STRIP = 6.0, 42.0, 56.0
 """Where the largest and the smallest value are, and the row of outcomes."""
-MARGIN = 6.0
+MARGIN, WIDEST_STEP = 6.0, 24.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +53,7 @@ def chart(gate: MeasuredGate, scene: Scene) -> Chart:
     values = [_number(point.value) for point in points]
     known = [value for value in values if value is not None]
     low, high = (min(known), max(known)) if known else (0.0, 0.0)
-    places = [None if value is None else (_x(i), _y(value, low, high)) for i, value in enumerate(values)]
+    places = [None if value is None else (_x(i, len(points)), _y(value, low, high)) for i, value in enumerate(values)]
     runs = _runs(places)
     return Chart(
         gate=name,
@@ -64,7 +64,7 @@ def chart(gate: MeasuredGate, scene: Scene) -> Chart:
         at=moment(points[-1].at, scene.now),
         lines=tuple(" ".join(f"{x:g},{y:g}" for x, y in run) for run in runs if len(run) > 1),
         dots=tuple(run[0] for run in runs if len(run) == 1),
-        marks=tuple(Mark(_x(i), STRIP, point.outcome.value) for i, point in enumerate(points)),
+        marks=tuple(Mark(_x(i, len(points)), STRIP, point.outcome.value) for i, point in enumerate(points)),
         highest=_shown(high) if known else "",
         lowest=_shown(low) if known else "",
         title=f"Measurements of {name}",
@@ -88,8 +88,8 @@ def _number(value: float | None) -> float | None:
     return value if value is not None and math.isfinite(value) else None
 
 
-def _x(position: int) -> float:
-    return round(MARGIN + position * (WIDTH - 2 * MARGIN) / (KEPT - 1), 1)
+def _x(position: int, many: int) -> float:
+    return round(MARGIN + position * min(WIDEST_STEP, (WIDTH - 2 * MARGIN) / max(1, many - 1)), 1)
 
 
 def _y(value: float, low: float, high: float) -> float:

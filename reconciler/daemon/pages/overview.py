@@ -100,7 +100,16 @@ class Overview:
     """The first page."""
 
     rows: tuple[Row, ...]
-    totals: tuple[Total, ...]
+    totals: tuple[tuple[str, tuple[Total, ...]], ...]
+    """Axis → how many targets are how on it."""
+
+    @property
+    def summary(self) -> str:
+        """All of it in one line: for a title."""
+        return ", ".join(
+            f"{axis.lower()}: {', '.join(f'{each.count} {each.badge.word}' for each in totals)}"
+            for axis, totals in self.totals
+        )
 
 
 def overview(scene: Scene) -> Overview:
@@ -202,7 +211,8 @@ def plan_of(standing: Standing) -> Plan | None:
 
 def _lines(scene: Scene, standing: Standing) -> list[tuple[str, str]]:
     """Each with the word that introduces it. What the target itself says is left out while it isn't known."""
-    lines = [("Unknown", standing.why_unknown)] if standing.why_unknown else []
+    word = "Changed" if standing.is_outdated else "Unknown"
+    lines = [(word, standing.why_unknown)] if standing.why_unknown else []
     status = standing.status
     if not standing.is_current or status is None:
         return lines
@@ -238,11 +248,13 @@ def _because(scene: Scene, standing: Standing, status: Status) -> str:
     return rest
 
 
-def _totals(standings: tuple[Standing, ...]) -> tuple[Total, ...]:
-    """How many there are of each sync and each health, those left out that there are none of."""
+def _totals(standings: tuple[Standing, ...]) -> tuple[tuple[str, tuple[Total, ...]], ...]:
+    """Those left out that there are none of."""
     synced = Counter(standing.sync for standing in standings)
     healthy = Counter(standing.health for standing in standings)
+    if not standings:
+        return ()
     return (
-        *(Total(sync_badge(sync), synced[sync]) for sync in Sync if synced[sync]),
-        *(Total(health_badge(health), healthy[health]) for health in Health if healthy[health]),
+        ("Sync", tuple(Total(sync_badge(each), synced[each]) for each in Sync if synced[each])),
+        ("Health", tuple(Total(health_badge(each), healthy[each]) for each in Health if healthy[each])),
     )

@@ -61,7 +61,8 @@ class Scene:
             sync, since = Sync.UNKNOWN, source.asked_at
             why = "what is desired can't be asked for; what runs there is watched"
         elif source.since is not None and seen_at is not None and seen_at < source.since:
-            sync, since, is_outdated = Sync.UNKNOWN, source.since, True
+            serving, since, is_outdated = view.status.serving or "", source.since, True
+            sync = Sync.UNKNOWN if serving.startswith(f"{source.tag}-") else Sync.OUT_OF_SYNC
             why = "what is desired has changed; the pass that holds it against this target isn't over yet"
         return Standing(view, sync, view.health, since, view.status, seen_at, True, why, is_outdated)
 
