@@ -175,7 +175,11 @@ def reverted(scene: Scene, target: str = "prod") -> None:
     state = scene.state(
         phase=Phase.ROLLED_BACK,
         since=scene.ago(minutes=4),
-        releases={**base.releases, BAD: failed},
+        releases={
+            OLD: base.releases[OLD],
+            BAD: failed,
+            GOOD: base.releases[GOOD].model_copy(update={"switched_at": scene.ago(minutes=4, seconds=10)}),
+        },
         quarantine=held,
     )
     after = scene.status(

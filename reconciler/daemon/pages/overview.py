@@ -155,7 +155,7 @@ def row(scene: Scene, standing: Standing) -> Row:
         health_badge(standing.health),
         facts.phase if facts and standing.is_current else PHASE_UNKNOWN,
     )
-    result = view.last.result if view.last else ""
+    result = scene.text(view.last.result) if view.last else ""
     return Row(
         name=scene.text(view.name),
         href=f"/targets/{quote(view.name, safe='')}",

@@ -118,7 +118,7 @@ def target_page(scene: Scene, name: str, shelf: Shelf) -> TargetPage:
         passes=tuple(
             PassLine(
                 at=moment(passed.at, scene.now),
-                result=result_badge(passed.result.result),
+                result=result_badge(scene.text(passed.result.result)),
                 message=scene.text(passed.result.message),
                 record=record_address(PurePath(passed.result.record).stem if passed.result.record else ""),
                 took=_seconds(passed.result.durations.get("pass")),
