@@ -73,4 +73,6 @@ class Scene:
 
 def plain(text: str) -> str:
     """`text` with a visible mark for each character that isn't seen, or that moves others (RTL overrides)."""
+    if text.isprintable():
+        return text
     return "".join(character if character.isprintable() or character in "\n\t" else "�" for character in text)
