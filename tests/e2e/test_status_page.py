@@ -19,7 +19,7 @@ from reconciler.daemon.web import App, Server, Site
 from tests.e2e.browser import DESK, PHONE, Visit, chromium, visit
 from tests.e2e.daemon import await_value, daemon
 from tests.e2e.job import Job
-from tests.fakes.boards import BAD, COMMIT, GOOD, OLD, RUN, SCENES, WHY, FakeShelf, record_of, scene_of
+from tests.fakes.boards import BAD, COMMIT, GOOD, OLD, RUN, SCENES, STATES, WHY, FakeShelf, record_of, scene_of
 
 EVERY = tuple(name for name in SCENES if name not in {"blind", "changed", "reverted"})
 """Scenes that can stand side by side: the others are about the desired state, and so about every target."""
@@ -55,19 +55,6 @@ class Served:
 
     def __exit__(self, *_: object) -> None:
         self.server.stop()
-
-
-STATES = {
-    "deployed": ("in sync", "healthy", "stabilizing"),
-    "reverted": ("out of sync", "healthy", "rolled back"),
-    "drifted": ("out of sync", "degraded", "stable"),
-    "held": ("in sync", "healthy", "held"),
-    "blind": ("unknown", "healthy", "stable"),
-    "unreachable": ("unknown", "unknown", "unknown"),
-    "changed": ("out of sync", "healthy", "stable"),
-    "suspended": ("in sync", "healthy", "suspended"),
-    "stable": ("in sync", "healthy", "stable"),
-}
 
 
 @pytest.mark.parametrize("name", SCENES)

@@ -296,6 +296,19 @@ SCENES: Mapping[str, Callable[[Scene, str], None]] = {
     "stable": stable,
 }
 
+STATES: Mapping[str, tuple[str, str, str]] = {
+    "deployed": ("in sync", "healthy", "stabilizing"),
+    "reverted": ("out of sync", "healthy", "rolled back"),
+    "drifted": ("out of sync", "degraded", "stable"),
+    "held": ("in sync", "healthy", "held"),
+    "blind": ("unknown", "healthy", "stable"),
+    "unreachable": ("unknown", "unknown", "unknown"),
+    "changed": ("out of sync", "healthy", "stable"),
+    "suspended": ("in sync", "healthy", "suspended"),
+    "stable": ("in sync", "healthy", "stable"),
+}
+"""Sync, health and phase of each scene, in the words of the page."""
+
 
 def scene_of(*names: str, now: datetime | None = None) -> Scene:
     """A board with one target for each of these scenes, named after it; `prod` where there is one."""

@@ -31,7 +31,7 @@ from reconciler.model.measure import GateKind, Measurement, Outcome
 from reconciler.model.plan import Plan, Start
 from reconciler.model.record import RecordKind
 from reconciler.model.stored import Quarantine
-from tests.fakes.boards import BAD, GOOD, OLD, RUN, SCENES, FakeShelf, record_of, scene_of, tag_of
+from tests.fakes.boards import BAD, GOOD, OLD, RUN, SCENES, STATES, FakeShelf, record_of, scene_of, tag_of
 from tests.fakes.boards import Scene as Fed
 
 NOW = datetime(2026, 1, 22, 12, 30, tzinfo=UTC)
@@ -107,7 +107,11 @@ def test_a_look_that_failed_is_unknown_and_keeps_the_one_before() -> None:
     """The pass ended and then the target was gone: `status` itself says unknown."""
     fed = scene_of("stable")
     lost = replace(
-        fed.status("prod", fed.state()), sync=Sync.UNKNOWN, health=Health.UNKNOWN, phase=None, reason="gone: timed out"
+        fed.status("prod", fed.state()),
+        sync=Sync.UNKNOWN,
+        health=Health.UNKNOWN,
+        serving=None,
+        reason="gone: timed out",
     )
     fed.passed("prod", None, lost, result="unreachable", code=ExitCode.UNREACHABLE)
     (row,) = overview(seen(fed)).rows
@@ -161,6 +165,24 @@ def test_the_timeline_has_a_quarantine_whose_release_is_forgotten() -> None:
         (OLD, "stable", ()),
     ]
     assert releases[0].record == f"/records/{RUN}"
+
+
+@pytest.mark.parametrize("name", SCENES)
+def test_every_state_in_words(name: str) -> None:
+    (row,) = overview(seen(scene_of(name))).rows
+    assert row.words == ", ".join(STATES[name])
+
+
+def test_what_is_not_known_stands_only_where_it_is_called_so() -> None:
+    """On both pages; the timeline of the target's page says it of itself."""
+    fed = scene_of("unreachable")
+    now, last = Tags(asked(fed, "/")).text.split("Last known")
+    assert GOOD not in now
+    assert tag_of(GOOD) in now.split("Targets")[0], "the tag that is asked for is known"
+    assert f"served {GOOD}" in last
+    page = Tags(asked(fed, "/targets/prod")).text
+    assert GOOD not in page.split("Last known")[0]
+    assert page.index("As it was known") < page.index("last good", page.index("Releases and their verdicts"))
 
 
 @pytest.mark.parametrize("name", SCENES)
@@ -290,7 +312,7 @@ def test_json_says_null_for_what_nobody_knows() -> None:
     assert (gone["sync"], gone["health"]) == ("unknown", "unknown")
     for key in ("phase", "phase_since", "serving", "last_good", "reason", "suspended", "quarantine", "drift"):
         assert gone[key] is None, key
-    assert gone["last_known"]["serving"] == GOOD
+    assert (gone["last_known"]["serving"], gone["last_known"]["sync"]) == (GOOD, "in_sync")
     assert gone["last_known"]["at"].endswith("Z")
     assert (fine["sync"], fine["serving"], fine["last_known"], fine["drift"]) == ("in_sync", GOOD, None, [])
     assert told["version"] == 1

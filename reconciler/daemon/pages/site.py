@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable
 from datetime import UTC, datetime
 from http import HTTPStatus
@@ -33,7 +32,6 @@ HEADERS: Final = (
     ("Cross-Origin-Resource-Policy", "same-origin"),
 )
 _STATIC: Final = {f"/{STYLE}": "text/css; charset=utf-8", f"/{ICON}": "image/svg+xml"}
-_RECORD = re.compile(r"[A-Za-z0-9_-]{1,100}", re.ASCII)
 
 
 class Pages:
@@ -68,7 +66,7 @@ class Pages:
             case "targets" if name in scene.targets:
                 page = target_page(scene, name, self._shelf)
                 return self._page(scene, page.row.href, "target", paused=paused, page=page)
-            case "records" if _RECORD.fullmatch(name):
+            case "records" if name:
                 text = self._shelf.text(name)
                 if text is not None:
                     shown = plain(self._mask(text))
