@@ -196,7 +196,7 @@ def test_it_can_be_read_by_day_by_night_and_on_a_phone(browser: Browser, scheme:
         for url, shot in (
             (f"{fleet}/", "overview"),
             (f"{one}/targets/prod", "target"),
-            (f"{fleet}/targets/deployed", "stabilizing"),
+            (f"{fleet}/targets/deployed", ""),
             (f"{fleet}/targets/unreachable", ""),
             (f"{one}/records/{RUN}", ""),
             (f"{one}/", ""),
