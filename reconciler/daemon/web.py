@@ -27,6 +27,8 @@ CONNECTIONS = 100
 """Open connections; more wait at the door."""
 IDLE = 30
 """Seconds after which a connection without a request is closed."""
+LAST_ANSWERS = 5.0
+"""Seconds that requests under way have when it ends."""
 PLAIN = "text/plain; charset=utf-8"
 
 
@@ -171,9 +173,13 @@ class Server:
         self._thread.start()
 
     def stop(self) -> None:
-        """Answers no more."""
-        self._server.close()
-        self._thread.join(5.0)
+        """Answers no more: requests under way come to their end, then every connection does, also one that a browser
+        keeps open. waitress's own `close` leaves those, and its loop goes on for them."""
+        from waitress.wasyncore import close_all
+
+        self._server.task_dispatcher.shutdown(timeout=LAST_ANSWERS)
+        self._server.trigger.pull_trigger(lambda: close_all(self._server._map, ignore_all=True))
+        self._thread.join(LAST_ANSWERS)
 
 
 def _state(good: bool, well: str, ill: str) -> Answer:

@@ -139,6 +139,21 @@ def test_over_a_real_socket(served: http.client.HTTPConnection) -> None:
     assert (refused.status, b"stable" in refused.read()) == (401, False)
 
 
+def test_it_ends_although_a_browser_keeps_its_connection(caplog: pytest.LogCaptureFixture) -> None:
+    server = Server(App(site()), "127.0.0.1", 0)
+    server.start()
+    connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=10)
+    connection.request("GET", "/")
+    assert connection.getresponse().read()
+    server.stop()
+    assert not server._thread.is_alive()
+    with pytest.raises((http.client.HTTPException, OSError)):
+        connection.request("GET", "/")
+        connection.getresponse()
+    connection.close()
+    assert caplog.messages == []
+
+
 def test_records_of_a_commit_that_leads_out_of_itself_are_not_read(tmp_path: Path) -> None:
     tree, outside = tmp_path / "tree", tmp_path / "outside"
     (tree / "ops").mkdir(parents=True)
