@@ -6,6 +6,7 @@ Most states are put on the daemon's board directly, behind the real server; one 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import ExitStack
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -18,8 +19,10 @@ from reconciler.daemon.pages.site import Pages
 from reconciler.daemon.web import App, Server, Site
 from tests.e2e.browser import DESK, PHONE, Visit, chromium, visit
 from tests.e2e.daemon import await_value, daemon
-from tests.e2e.job import Job
+from tests.e2e.job import new_job
 from tests.fakes.boards import BAD, COMMIT, GOOD, OLD, RUN, SCENES, STATES, WHY, FakeShelf, record_of, scene_of
+from tests.world.images import Images
+from tests.world.sshd import ssh_server
 
 EVERY = tuple(name for name in SCENES if name not in {"blind", "changed", "reverted"})
 """Scenes that can stand side by side: the others are about the desired state, and so about every target."""
@@ -214,32 +217,57 @@ def test_it_can_be_read_by_day_by_night_and_on_a_phone(browser: Browser, scheme:
 
 
 @pytest.mark.engine
-def test_a_daemon_with_a_bad_release_is_told_truthfully(job: Job, browser: Browser, tmp_path: Path) -> None:
-    """A real app and a real daemon: a good release, then a bad one and the way back."""
-    bad, good = job.images.bad(Fault.UNHEALTHY), job.images.good()
-    with daemon(job, tmp_path) as running, visit(browser) as tab:
-        url = f"http://127.0.0.1:{running.port}"
-        await_value("what serves", job.project.version, good)
-        running.wait_for("verified")
-        await_value("the row", lambda: "in sync healthy stabilizing" in tab.go(url).words, True)
-        running.release(bad)
-        running.wait_for("isn't tried again", seconds=90.0)
-        await_value("what serves", job.project.version, good)
-        target = tab.page.locator("tbody th").first.inner_text()
-        await_value("the row", lambda: "rolled back" in tab.go(url).row(target), True)
-        row = tab.row(target)
-        assert row.startswith(f"{target} out of sync healthy rolled back {good} "), row
-        assert f"Quarantined: {bad}-" in row
-        page = tab.go(f"{url}/targets/{target}")
-        assert page.page.locator("svg.chart").count() >= 2
-        assert "breach" in page.section("Measurements")
-        first, second = page.page.locator(".timeline > li").all_inner_texts()
-        assert good in first
-        assert "serving" in first
-        assert bad in second
-        assert "quarantined" in second
-        page.page.get_by_role("link", name="record of the quarantine").click()
-        assert f" on {target}: no_go" in page.words
-        assert tab.trouble == []
-        assert tab.hosts == {f"127.0.0.1:{running.port}"}
-        running.end()
+def test_a_daemon_tells_its_day_truthfully(images: Images, browser: Browser, tmp_path: Path) -> None:
+    """A real app over a real sshd, and a real daemon: deployed, a bad release and the way back, a container that
+    somebody stops, and then nobody answers any more."""
+    bad, good = images.bad(Fault.UNHEALTHY), images.good()
+    (tmp_path / "sshd").mkdir()
+    with ExitStack() as far, visit(browser) as tab:
+        sshd = far.enter_context(ssh_server(tmp_path / "sshd"))
+        with new_job(tmp_path, images, sshd) as job, daemon(job, tmp_path, edits={"drift.policy": "alert"}) as running:
+            url = f"http://127.0.0.1:{running.port}"
+            await_value("what serves", job.project.version, good)
+            _await_words(tab, url, "in sync healthy stabilizing")
+            # Its record first: a push at the same moment as the daemon's would have to be made again.
+            await_value("records at the remote", lambda: len(running.remote_records()), 1)
+            running.release(bad)
+            running.wait_for("isn't tried again", seconds=90.0)
+            _await_words(tab, url, "rolled back")
+            assert job.project.version() == good
+            row = tab.row("demo")
+            assert row.startswith(f"demo out of sync healthy rolled back {good} "), row
+            assert f"Quarantined: {bad}-" in row
+            _read_the_story(tab.go(f"{url}/targets/demo"), good, bad)
+
+            job.service("web").stop(timeout=1)
+            _await_words(tab, url, "Drift: container: ")
+            assert tab.row("demo").startswith("demo out of sync degraded rolled back")
+            assert job.service("web").status == "exited", "the policy is to report"
+
+            sshd.cut_connections()
+            far.close()
+            _await_words(tab, url, "unknown unknown unknown")
+            now, last = tab.row("demo").split("Last known")
+            assert "Drift" not in now
+            assert "degraded" not in now
+            assert "out of sync, degraded, rolled back" in last
+            assert tab.trouble == []
+            assert tab.hosts == {f"127.0.0.1:{running.port}"}
+            running.end()
+
+
+def _await_words(tab: Visit, url: str, words: str) -> None:
+    await_value(f"whether the page says {words!r}", lambda: words in tab.go(url).words, True, seconds=60.0)
+
+
+def _read_the_story(tab: Visit, good: str, bad: str) -> None:
+    """A target's page after a revert, and the record behind it."""
+    assert tab.page.locator("svg.chart").count() >= 2
+    assert "breach" in tab.section("Measurements")
+    first, second = tab.page.locator(".timeline > li").all_inner_texts()
+    assert good in first
+    assert "serving" in first
+    assert bad in second
+    assert "quarantined" in second
+    tab.page.get_by_role("link", name="record of the quarantine").click()
+    assert " on demo: no_go" in tab.words
