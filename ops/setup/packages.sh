@@ -1,7 +1,7 @@
 #!/bin/sh
 # Makes sure of what the demo and the tests run besides Docker and Python: Debian's static busybox (what the demo's
-# images are made of), and for the tests sshd, a registry, Prometheus, Alertmanager, sudo, shellcheck and the tools of
-# network namespaces.
+# images are made of), and for the tests sshd, a registry, Prometheus, Alertmanager, sudo, shellcheck, the tools of
+# network namespaces and a browser.
 #
 # Where all of it is there, nothing happens. On Debian as root the rest is installed, and no service is started.
 # Anywhere else it says what is missing. Exit codes: 0 ready, 1 not ready (the last line says why).
@@ -24,6 +24,7 @@ sudo sudo
 ip iproute2
 iptables iptables
 ps procps
+chromium chromium
 '
 
 missing() {

@@ -91,7 +91,8 @@ def _dispatch(args: Namespace, holder: RedactorHolder, interrupt: Interrupt) -> 
     metrics_file: Path | None = getattr(args, "metrics_file", None)
     if metrics_file is not None and (metrics_file.is_dir() or not metrics_file.parent.is_dir()):
         raise UsageError(f"--metrics-file {metrics_file}: not a file in a directory that exists")
-    results = _run(args, desk, names)
+    trusted_ref = getattr(args, "trusted_ref", None)
+    results = _run_trusted(args, desk, names, trusted_ref) if trusted_ref else _run(args, desk, names)
     plans = args.command in {"plan", "audit"} or (args.once and args.dry_run)
     if not plans and (desk.deploy.records.push or desk.deploy.rollback.write_back):
         from reconciler.wiring.outbox import push_from_checkout
@@ -125,6 +126,18 @@ def _run(args: Namespace, desk: Desk, names: Sequence[str]) -> list[PassResult]:
             return [carry_out(operation, contexts[0])]
         with ThreadPoolExecutor(max_workers=desk.deploy.rollout.max_parallel) as pool:
             return list(pool.map(lambda ctx: carry_out(operation, ctx), contexts))
+
+
+def _run_trusted(args: Namespace, desk: Desk, names: Sequence[str], ref: str) -> list[PassResult]:
+    from dataclasses import replace
+
+    from reconciler.wiring.trusted import trusting
+
+    with trusting(desk, ref) as (trusted, notes):
+        left = [name for name in names if name in trusted.deploy.targets]
+        if not left:
+            raise UsageError(f"--trusted-ref {ref}: {'; '.join(notes)}")
+        return [replace(result, notes=(*notes, *result.notes)) for result in _run(args, trusted, left)]
 
 
 def _operation(args: Namespace) -> Operation:

@@ -66,7 +66,12 @@ def parser() -> argparse.ArgumentParser:
     run = command("run", "the daemon: follow the desired state, watch every target, until it is ended")
     run.add_argument("--accept", metavar="COMMIT", help="trust this commit of a branch whose history was rewritten")
     command("validate", "check the desired state; no server is needed")
-    command("plan", "show what a pass would do, and why; changes nothing")
+    plan = command("plan", "show what a pass would do, and why; changes nothing")
+    plan.add_argument(
+        "--trusted-ref",
+        metavar="REF",
+        help="for a pull request: take targets, values and whatever runs programs from this commit (origin/main)",
+    )
     env = command("env", "check, compare, edit and encrypt the env values")
     _env_commands(env, common)
     command("audit", "what drifted from what serves: managed files, containers, links; changes nothing")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict
+from dataclasses import asdict, replace
 
 from reconciler.cli.render import Screen, print_json
 from reconciler.core.health import Health
@@ -34,7 +34,8 @@ def _code(one: Status) -> ExitCode:
 
 
 def _json(one: Status) -> dict[str, object]:
-    return {**asdict(one), "since": one.since.isoformat() if one.since else None}
+    told = {key: value for key, value in asdict(replace(one, plan=None)).items() if key != "plan"}
+    return {**told, "since": one.since.isoformat() if one.since else None}
 
 
 def _show(screen: Screen, one: Status) -> None:

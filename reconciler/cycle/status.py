@@ -6,6 +6,7 @@ from datetime import datetime
 from enum import StrEnum
 
 from reconciler.core import history
+from reconciler.core.account import masked
 from reconciler.core.health import Health, health_of
 from reconciler.cycle.context import TargetContext
 from reconciler.cycle.desired import source_digest
@@ -14,6 +15,7 @@ from reconciler.cycle.state import known
 from reconciler.dataclass import dataclass
 from reconciler.model.errors import TargetUnreachable
 from reconciler.model.observed import Observed
+from reconciler.model.plan import Plan
 from reconciler.model.stored import Phase, TargetState
 
 
@@ -39,6 +41,8 @@ class Status:
     since: datetime | None
     quarantine: tuple[str, ...]
     reason: str
+    plan: Plan | None = None
+    """What a pass would do now, masked; None where another release is asked for: only a pass can tell then."""
 
 
 def status(ctx: TargetContext) -> Status:
@@ -50,7 +54,7 @@ def status(ctx: TargetContext) -> Status:
         observed = observe(ctx, view, state)
     except TargetUnreachable as error:
         return unknown(ctx, str(error))
-    sync, reason = _sync(ctx, observed, state)
+    sync, reason, plan = _sync(ctx, observed, state)
     health, ailment = health_of(view.manifest, observed)
     if state.suspended:
         reason = f"suspended by {state.suspended.by}: {state.suspended.message}"
@@ -68,6 +72,7 @@ def status(ctx: TargetContext) -> Status:
         since=state.since,
         quarantine=tuple(ctx.mask.text(line) for line in quarantine),
         reason=ctx.mask.text("; ".join(part for part in (reason, ailment) if part)),
+        plan=masked(plan, ctx.mask.text) if plan else None,
     )
 
 
@@ -87,15 +92,17 @@ def unknown(ctx: TargetContext, why: str) -> Status:
     )
 
 
-def _sync(ctx: TargetContext, observed: Observed, state: TargetState) -> tuple[Sync, str]:
+def _sync(ctx: TargetContext, observed: Observed, state: TargetState) -> tuple[Sync, str, Plan | None]:
     view = observed.host
     if view.key is None or view.manifest is None:
-        return Sync.OUT_OF_SYNC, "no release of this app is on the target"
+        return Sync.OUT_OF_SYNC, "no release of this app is on the target", None
     wanted = state.sources.get(source_digest(ctx, view.key, ctx.sources()))
     if wanted != view.manifest.release:
         asked = wanted or f"a release of {ctx.deploy.tag}"
-        return Sync.OUT_OF_SYNC, f"{asked} is asked for" + (", and quarantined" if wanted in state.quarantine else "")
+        quarantined = ", and quarantined" if wanted in state.quarantine else ""
+        return Sync.OUT_OF_SYNC, f"{asked} is asked for{quarantined}", None
     plan = plan_by_policy(ctx, view.manifest, observed, state)
     if plan.is_empty and not plan.drift:
-        return Sync.IN_SYNC, ""
-    return Sync.OUT_OF_SYNC, "; ".join(f"{drift.vector}: {drift.line}" for drift in plan.drift) or "changes pending"
+        return Sync.IN_SYNC, "", plan
+    reason = "; ".join(f"{drift.vector}: {drift.line}" for drift in plan.drift) or "changes pending"
+    return Sync.OUT_OF_SYNC, reason, plan

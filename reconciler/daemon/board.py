@@ -11,7 +11,9 @@ from datetime import UTC, datetime
 from reconciler.core.health import Health
 from reconciler.cycle.result import PassResult
 from reconciler.cycle.status import Status, Sync
+from reconciler.daemon.measured import MeasuredGate, with_round
 from reconciler.dataclass import dataclass
+from reconciler.model.stored import TargetState
 
 REMEMBERED = 20
 """Passes of a target that are remembered, those with nothing to tell left out."""
@@ -19,17 +21,35 @@ REMEMBERED = 20
 
 @dataclass(frozen=True, slots=True)
 class Passed:
-    """A pass that is over: when, and what it came to."""
+    """A pass that is over: when, and what it came to. Of the result only its words are kept: no state, no plan, no
+    measurements."""
 
     at: datetime
     result: PassResult
 
 
 @dataclass(frozen=True, slots=True)
+class Seen:
+    """A look that saw something: when, and what."""
+
+    at: datetime
+    status: Status
+
+
+@dataclass(frozen=True, slots=True)
+class Memory:
+    """What the target's state file said, and when that was read."""
+
+    at: datetime
+    state: TargetState
+
+
+@dataclass(frozen=True, slots=True)
 class TargetView:
     """What is known of one target. `status` is None, and so unknown, while there is no connection: `trouble` says why.
 
-    `last` is the last pass, also one that found nothing to do.
+    `last` is the last pass, also one that found nothing to do. `seen`, `memory` and `measured` are what was known last:
+    they stay when the connection goes, and say how old they are.
     """
 
     name: str
@@ -39,6 +59,9 @@ class TargetView:
     looked_at: datetime | None = None
     last: PassResult | None = None
     told: tuple[Passed, ...] = ()
+    seen: Seen | None = None
+    memory: Memory | None = None
+    measured: tuple[MeasuredGate, ...] = ()
 
     @property
     def sync(self) -> Sync:
@@ -54,6 +77,7 @@ class SourceView:
     """The desired state: at which commit, since when, and what is wrong with what came after it (empty: nothing).
 
     `asked_at` is when it was last known to be the newest. `is_blind` says that this is longer ago than `git.grace`.
+    `period` is `stabilization.period`, in seconds.
     """
 
     app: str = ""
@@ -63,6 +87,7 @@ class SourceView:
     asked_at: datetime | None = None
     trouble: str = ""
     is_blind: bool = False
+    period: float = 0.0
 
 
 class Board:
@@ -112,7 +137,7 @@ class Board:
             if known is None:
                 return
             if result.record is not None or result.exit_code != 0:
-                self._remember(name, Passed(at, result))
+                self._remember(name, Passed(at, replace(result, state=None, plan=None, measurements=())))
             same = known.status is not None and (known.sync, known.health) == (now.sync, now.health)
             self._targets[name] = replace(
                 known,
@@ -122,6 +147,9 @@ class Board:
                 looked_at=at,
                 last=result,
                 told=tuple(self._told[name]),
+                seen=known.seen if now.sync is Sync.UNKNOWN else Seen(at, now),
+                memory=known.memory if result.state is None else Memory(at, result.state),
+                measured=with_round(known.measured, result.measurements),
             )
 
     def _remember(self, name: str, passed: Passed) -> None:

@@ -6,6 +6,7 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Protocol
 
@@ -182,6 +183,7 @@ class Service:
             commit=revision.commit,
             since=now if is_new else known.since,
             asked_at=now if asked else known.asked_at,
+            period=revision.deploy.stabilization.period,
         )
         self.board.desired(view)
         if is_new:
@@ -200,7 +202,7 @@ class Service:
         text = str(error)
         if known.trouble != text:
             log.warning("the desired state stays as it was: %s", text)
-        view = SourceView(known.app, known.tag, known.commit, known.since, asked_at, text, silent > self._grace)
+        view = replace(known, asked_at=asked_at, trouble=text, is_blind=silent > self._grace)
         self.board.desired(view)
         self._tell(lambda listener: listener.asked(view, ok=False))
 

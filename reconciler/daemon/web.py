@@ -27,28 +27,31 @@ CONNECTIONS = 100
 """Open connections; more wait at the door."""
 IDLE = 30
 """Seconds after which a connection without a request is closed."""
+LAST_ANSWERS = 5.0
+"""Seconds that requests under way have when it ends."""
 PLAIN = "text/plain; charset=utf-8"
 
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """An HTTP answer; `headers` beyond the type and the usual ones."""
+    """An HTTP answer; `headers` beyond the type and the usual ones, `cache` as Cache-Control has it."""
 
     status: HTTPStatus
     body: bytes
     content_type: str = PLAIN
     headers: tuple[tuple[str, str], ...] = ()
+    cache: str = "no-store"
 
 
 @dataclass(frozen=True, slots=True)
 class Site:
     """What is behind the addresses. `metrics` gets the Accept header and gives a body and its type; `page` gets a path
-    and gives an answer, None where there is no such page. `count` is told of each webhook: forge and result."""
+    and a query string, and gives an answer for any of them. `count` is told of each webhook: forge and result."""
 
     is_alive: Callable[[], bool]
     is_ready: Callable[[], bool]
     metrics: Callable[[str], tuple[bytes, str]]
-    page: Callable[[str], Answer | None]
+    page: Callable[[str, str], Answer]
     webhooks: Webhooks | None = None
     token: str | None = None
     count: Callable[[str, str], None] = lambda forge, result: None
@@ -69,7 +72,7 @@ class App:
         headers = [
             ("Content-Type", answer.content_type),
             ("Content-Length", str(len(answer.body))),
-            ("Cache-Control", "no-store"),
+            ("Cache-Control", answer.cache),
             ("X-Content-Type-Options", "nosniff"),
             *answer.headers,
         ]
@@ -93,7 +96,9 @@ class App:
         if not self._may_read(environ.get("HTTP_AUTHORIZATION", "")):
             ask = (("WWW-Authenticate", 'Basic realm="reconciler", charset="UTF-8"'),)
             return _said(HTTPStatus.UNAUTHORIZED, "the token of daemon.token is asked for", ask)
-        return self._site.page(path) or _said(HTTPStatus.NOT_FOUND, "there is no such page; the overview is at /")
+        # Source: PEP 3333, "Unicode Issues": the bytes of a path come as if they were Latin-1.
+        name = path.encode("latin-1", "replace").decode("utf-8", "replace")
+        return self._site.page(name, environ.get("QUERY_STRING", ""))
 
     def _webhook(self, forge: str, method: str, environ: WSGIEnvironment) -> Answer:
         hooks = self._site.webhooks
@@ -169,13 +174,13 @@ class Server:
         self._thread.start()
 
     def stop(self) -> None:
-        """Answers what is being asked, then no more."""
+        """Answers no more: requests under way come to their end, then every connection does, also one that a browser
+        keeps open. waitress's own `close` leaves those, and its loop goes on for them."""
         from waitress.wasyncore import close_all
 
-        self._server.task_dispatcher.shutdown()
-        # Its sockets are closed by the thread that waits for them, which ends when there is none any more.
+        self._server.task_dispatcher.shutdown(timeout=LAST_ANSWERS)
         self._server.trigger.pull_trigger(lambda: close_all(self._server._map, ignore_all=True))
-        self._thread.join(5.0)
+        self._thread.join(LAST_ANSWERS)
 
 
 def _state(good: bool, well: str, ill: str) -> Answer:

@@ -38,12 +38,14 @@ find_compose() {
     fi
 }
 
+# A file that comes from elsewhere is another one tomorrow, and its address may carry a value there: Compose fetches none.
 compose() {
     find_compose
     # shellcheck disable=SC2086 # $plugin may be two words
     env -i PATH="$PATH" HOME="${HOME:-/root}" ${DOCKER_HOST:+DOCKER_HOST="$DOCKER_HOST"} \
         ${DOCKER_CONFIG:+DOCKER_CONFIG="$DOCKER_CONFIG"} ${XDG_RUNTIME_DIR:+XDG_RUNTIME_DIR="$XDG_RUNTIME_DIR"} \
-        COMPOSE_ANSI=never COMPOSE_PROGRESS=plain $plugin "$@"
+        COMPOSE_ANSI=never COMPOSE_PROGRESS=plain \
+        COMPOSE_EXPERIMENTAL_GIT_REMOTE=false COMPOSE_EXPERIMENTAL_OCI_REMOTE=false $plugin "$@"
 }
 
 # Puts standard input at $1 with mode $2, in one step that a crash can't halve. It has to be $3 bytes: a sender that

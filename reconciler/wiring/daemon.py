@@ -6,7 +6,7 @@ import hashlib
 import os
 import time
 from collections.abc import Callable, Mapping
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, cast
 
 from reconciler import __version__
@@ -14,10 +14,12 @@ from reconciler.adapters.git.clone import Clone
 from reconciler.adapters.git.worktree import find_top
 from reconciler.adapters.records.outbox import PushedRecords, forget_unwritten
 from reconciler.adapters.records.queue import Queue
+from reconciler.adapters.records.shelf import RecordShelf
 from reconciler.adapters.records.store import RecordDirectory
 from reconciler.adapters.secret import secret_of
 from reconciler.cycle.context import RecordStore, TargetContext
 from reconciler.daemon.meter import Meter
+from reconciler.daemon.pages.site import Pages
 from reconciler.daemon.revision import Connection, Revision
 from reconciler.daemon.service import Service
 from reconciler.daemon.source import Checkout, Followed, Memory, Source
@@ -85,10 +87,12 @@ class WiredRevision:
 
 @dataclass(frozen=True, slots=True)
 class Followers:
-    """What follows the desired state: where it comes from, and where records go (None: they stay where they are)."""
+    """What follows the desired state: where it comes from, where records go (None: they stay where they are), and where
+    those that are on this side are read."""
 
     source: Source
     outbox: WiredOutbox | None
+    shelf: RecordShelf
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,12 +121,13 @@ def daemon(desk: Desk, *, accept: str | None = None) -> Wired:
         push_every=spec.records.push_every,
         listeners=(Meter(metrics, follows.outbox, secrets),),
     )
+    pages = Pages(service.board, follows.shelf, lambda text: desk.redactor.current.text(text))
     token = spec.daemon.token
     site = Site(
         is_alive=service.is_alive,
         is_ready=service.is_ready,
         metrics=metrics.exposition,
-        page=lambda _path: None,
+        page=pages.answer,
         webhooks=Webhooks(secrets, service.wake),
         token=secret_of(token, "daemon.token", desk.own_directory, desk.learn) if token else None,
         count=metrics.webhook,
@@ -151,7 +156,8 @@ def followers(desk: Desk, *, accept: str | None = None) -> Followers:
     if git.url is None:
         if accept is not None:
             raise ReconcilerError("--accept goes with `git.url`: here the checkout counts, as it lies there")
-        return Followers(Checkout(lambda: _revision(desk.reopened(desk.file), None, None)), None)
+        here = RecordShelf(lambda: [desk.file.parent / Path(desk.deploy.records.dir)])
+        return Followers(Checkout(lambda: _revision(desk.reopened(desk.file), None, None)), None, here)
     state = state_dir(desk)
     top = find_top(desk.file.parent.resolve())
     path = git.path or path_in(top, desk.file)
@@ -169,16 +175,31 @@ def followers(desk: Desk, *, accept: str | None = None) -> Followers:
     pushed = PushedRecords(
         clone, queue, state / "records", into=into, branch=desk.deploy.records.branch, deploy_file=path, state=state
     )
+    committed: list[Path] = []
+
+    def open_at(file: Path, commit: str) -> Revision:
+        revision = _revision(desk.reopened(file), commit, records)
+        committed[:] = _records_of(file.parents[len(path.parts) - 1], into)
+        return revision
+
     source = Followed(
         clone,
         memory,
-        lambda file, commit: _revision(desk.reopened(file), commit, records),
+        open_at,
         branch=git.branch,
         path=path,
         records=into,
         signed=signers is not None,
     )
-    return Followers(source, WiredOutbox(pushed) if wanted or desk.deploy.rollback.write_back else None)
+    outbox = WiredOutbox(pushed) if wanted or desk.deploy.rollback.write_back else None
+    return Followers(source, outbox, RecordShelf(lambda: [state / "records", *committed]))
+
+
+def _records_of(tree: Path, into: PurePosixPath) -> list[Path]:
+    """The directory of the records in a commit's tree, unless the commit leads out of it: whoever may commit may not
+    read what else is here."""
+    directory = tree / into
+    return [directory] if directory.resolve() == tree.resolve() / into else []
 
 
 def state_dir(desk: Desk) -> Path:

@@ -63,6 +63,8 @@ class Desk:
     interrupt: Interrupt
     public: str = ""
     private: Path | None = None
+    trusted: Desk | None = None
+    """Whose env values count, where this commit isn't trusted with that (`wiring.trusted`)."""
 
     @classmethod
     def open(cls, file: Path, redactor: RedactorHolder, interrupt: Interrupt, *, private: Path | None = None) -> Desk:
@@ -103,6 +105,8 @@ class Desk:
 
     def env(self) -> EnvValues:
         """The checked values; from here on they are masked everywhere. Raises EnvError and DesiredStateError."""
+        if self.trusted is not None:
+            return self.trusted.env()
         values = EnvPlace.of(self.deploy, self.file, self.private).values()
         self.redactor.set_redactor(redactor_of(values.secrets(), text=self.public, public=values.public))
         return values

@@ -23,7 +23,6 @@ from tests.integration.placed import (
     wrapped,
 )
 
-
 OFTEN = ("prune", "restore")
 """Those with the most steps; `make test-all` kills the others, too."""
 

@@ -53,7 +53,7 @@ def office() -> Iterator[Office]:
         is_alive=lambda: own.alive,
         is_ready=lambda: False,
         metrics=lambda accept: (b"# metrics\n", "text/plain"),
-        page=lambda path: Answer(HTTPStatus.OK, b"page") if path == "/" else None,
+        page=lambda path, query: Answer(HTTPStatus.OK, b"page"),
         webhooks=Webhooks(dict.fromkeys(("github", "gitlab", "gitea"), SECRET), own.woken.append),
         token="page-token",
         count=count,
@@ -110,7 +110,9 @@ def test_whoever_does_not_causes_nothing(office: Office, forge: str, wrong: str)
 
 
 def test_a_forge_that_is_not_configured_is_no_page() -> None:
-    site = Site(lambda: True, lambda: True, lambda accept: (b"", ""), lambda path: None)
+    site = Site(
+        lambda: True, lambda: True, lambda accept: (b"", ""), lambda path, query: Answer(HTTPStatus.OK, b"page")
+    )
     server = Server(App(site), "127.0.0.1", 0)
     server.start()
     try:
@@ -184,4 +186,8 @@ def test_reading_asks_for_the_token_and_scraping_does_not(office: Office) -> Non
 def test_an_address_that_is_taken_is_said_in_one_line(office: Office) -> None:
     assert office.server is not None
     with pytest.raises(ReconcilerError, match=r"^daemon.listen: 127.0.0.1:\d+: Address already in use$"):
-        Server(App(Site(bool, bool, lambda accept: (b"", ""), lambda path: None)), "127.0.0.1", office.server.port)
+        Server(
+            App(Site(bool, bool, lambda accept: (b"", ""), lambda path, query: Answer(HTTPStatus.OK, b"page"))),
+            "127.0.0.1",
+            office.server.port,
+        )

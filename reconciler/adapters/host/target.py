@@ -134,6 +134,11 @@ class TargetHost:
             raise TargetUnfit(f"{where}: {_text(done.stderr)}")
         private, root, model = (*done.stdout.decode("utf-8", "replace").split("\n", 2), "", "")[:3]
         said = answers.without_directory(_text(done.stderr), private, posixpath.join(root, project_dir))
+        if "remote resource is disabled" in said:
+            raise PreflightFailed(
+                f"{where}: the Compose files of tag {tag} include one from elsewhere (git or a registry), which may be"
+                " another one tomorrow; commit a copy of it"
+            )
         if done.status != 0:
             raise PreflightFailed(f"{where}: Compose refuses the model of tag {tag}: {said}")
         if unset := sorted(set(_UNSET.findall(said))):
