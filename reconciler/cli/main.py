@@ -93,6 +93,10 @@ def _dispatch(args: Namespace, holder: RedactorHolder, interrupt: Interrupt) -> 
         from reconciler.wiring.outbox import push_from_checkout
 
         push_from_checkout(desk, results)
+    if args.once and not plans and desk.deploy.notify.is_wanted:
+        from reconciler.wiring.notify import tell_once
+
+        tell_once(desk, results)
     if json_wanted:
         print_json({"targets": [result_json(result) for result in results], "exit_code": int(_worst(results))})
     else:

@@ -54,6 +54,7 @@ class SourceView:
     """The desired state: at which commit, since when, and what is wrong with what came after it (empty: nothing).
 
     `asked_at` is when it was last known to be the newest. `is_blind` says that this is longer ago than `git.grace`.
+    `refused` is the commit that isn't deployed, where the trouble is about one.
     """
 
     app: str = ""
@@ -63,6 +64,7 @@ class SourceView:
     asked_at: datetime | None = None
     trouble: str = ""
     is_blind: bool = False
+    refused: str | None = None
 
 
 class Board:

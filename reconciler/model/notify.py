@@ -45,6 +45,18 @@ class Event(StrEnum):
     """`failed`, `blind`, `unreachable`, `source` or `records` is over."""
 
 
+class CommitState(StrEnum):
+    """How far the commit has come."""
+
+    PENDING = "pending"
+    SUCCESS = "success"
+    """Live and verified on every target."""
+    FAILURE = "failure"
+    """Taken back, or refused."""
+    ERROR = "error"
+    """Passes fail, or another commit came before this one was live: nothing is said of the commit itself."""
+
+
 _EVENTS = ", ".join(Event)
 
 
