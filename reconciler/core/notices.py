@@ -25,7 +25,8 @@ MOST_LINES = 10
 @dataclass(frozen=True, slots=True)
 class Sighting:
     """What one pass says of a target. `result` and `message` are those of its PassResult; `alone` is how what the
-    target did by itself ended, and `told` says it. `state` is None where the pass didn't come to read it."""
+    target did by itself ended, and `told` says it. `state` is None where the pass didn't come to read it; `drift` are
+    the keys of the drift that it found (None: it didn't look)."""
 
     app: str
     target: str
@@ -39,6 +40,7 @@ class Sighting:
     commit: str | None = None
     alone: Ended | None = None
     told: str = ""
+    drift: frozenset[str] | None = None
 
     @property
     def run(self) -> str:
@@ -135,10 +137,18 @@ def _episodes(before: Standing | None, seen: Sighting, episodes: Mapping[str, Ep
     silent = {
         _named(key, each)
         for key, each in episodes.items()
-        if before is None or each.closed_at is not None or not each.repairs or seen.result == "healed"
+        if before is None or each.closed_at is not None or not each.repairs or _is_healed(key, each, seen)
     }
     known = set(before.episodes) if before is not None else set()
     return tuple(sorted(name for key, each in episodes.items() if (name := _named(key, each)) in silent | known))
+
+
+def _is_healed(key: str, episode: Episode, seen: Sighting) -> bool:
+    """Whether what was repaired is as it should be. A pass that repairs and is blocked otherwise says so by its record
+    alone."""
+    if seen.result == "failed" or seen.drift is None:
+        return False
+    return seen.result == "healed" or episode.run == seen.run or key not in seen.drift
 
 
 def _drift(before: Standing | None, now: Standing, seen: Sighting, episodes: Mapping[str, Episode]) -> Iterator[Notice]:

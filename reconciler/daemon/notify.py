@@ -50,6 +50,7 @@ def sighting(app: str, result: PassResult, commit: str | None, at: datetime) -> 
         record=result.record,
         commit=commit,
         alone=result.alone,
+        drift=None if result.plan is None else frozenset(each.key for each in result.plan.drift),
         told=result.notes[0] if result.alone is not None and result.notes else "",
     )
 

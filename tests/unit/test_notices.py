@@ -54,6 +54,7 @@ def sighting(result: str = "in_sync", seen: TargetState | None = None, **more: A
         tag=B[:15],
         release=B,
         state=seen,
+        drift=frozenset(),
     )
     return replace(base, **more)
 
@@ -164,11 +165,28 @@ QUARANTINED = sighting("blocked", state(A, Phase.ROLLED_BACK, quarantined={B: "r
             AT_A,
             [
                 sighting("failed", state(episodes={"container:web": drift("r1", 1)})),
+                sighting("drifted", state(episodes={"container:web": drift("r1", 1)}), drift={"container:web"}),
+                sighting("blocked", state(episodes={"container:web": drift("r1", 1)}), drift=None),
                 sighting("healed", state(episodes={"container:web": drift("r1", 2)})),
                 sighting(seen=state(episodes={"container:web": drift("r1", 2)})),
             ],
             [Event.HEALED],
             id="healed is what a repair did that succeeded",
+        ),
+        pytest.param(
+            AT_A,
+            [
+                sighting(
+                    "blocked",
+                    state(episodes={"container:web": drift("r1", 1)}),
+                    drift={"container:web"},
+                    record="heal_r1",
+                ),
+                sighting("blocked", state(episodes={"container:web": drift("r1", 1)})),
+                sighting("blocked", state(episodes={"container:web": drift("r1", 2)}), drift={"container:web"}),
+            ],
+            [Event.HEALED],
+            id="put back while what is asked for is quarantined",
         ),
         pytest.param(
             AT_A,
@@ -187,7 +205,11 @@ QUARANTINED = sighting("blocked", state(A, Phase.ROLLED_BACK, quarantined={B: "r
         ),
         pytest.param(
             None,
-            [sighting("healed", state(episodes={"file:x": drift("r0", 3), "file:y": drift("r1", 1)}), record="heal_r1")],
+            [
+                sighting(
+                    "healed", state(episodes={"file:x": drift("r0", 3), "file:y": drift("r1", 1)}), record="heal_r1"
+                )
+            ],
             [Event.HEALED],
             id="at first sight only what this pass did",
         ),
@@ -230,13 +252,18 @@ STATES = st.builds(
 RESULTS = st.sampled_from(["in_sync", "deployed", "healed", "reverted", "held", "blocked", "revert_failed", "drifted"])
 
 
-@given(st.lists(st.tuples(RESULTS, STATES), min_size=1, max_size=6))
-def test_a_pass_that_finds_what_the_last_one_left_tells_nothing(passes: list[tuple[str, TargetState]]) -> None:
+FOUND = st.sets(st.sampled_from(["file:x", "container:web"])).map(frozenset)
+
+
+@given(st.lists(st.tuples(RESULTS, STATES, FOUND), min_size=1, max_size=6))
+def test_a_pass_that_finds_what_the_last_one_left_tells_nothing(
+    passes: list[tuple[str, TargetState, frozenset[str]]],
+) -> None:
     """Whatever came before: a look that changes nothing has no news, also after a restart."""
     before = AT_A
-    for result, seen in passes:
-        before, _ = told(before, sighting(result, seen))
-    quiet = sighting("healed" if result == "healed" else "in_sync", seen)
+    for result, seen, found in passes:
+        before, _ = told(before, sighting(result, seen, drift=found))
+    quiet = sighting("healed" if result == "healed" else "in_sync", seen, drift=found)
 
     after, notices = told(restarted(before), quiet)
 
@@ -247,34 +274,55 @@ def test_a_pass_that_finds_what_the_last_one_left_tells_nothing(passes: list[tup
 # What lasts.
 
 
-def test_a_blip_is_not_told_and_a_lasting_one_is_told_once_and_its_end_too() -> None:
+def over_time(*steps: tuple[str, float]) -> list[tuple[float, Event]]:
+    """What is told when, with a grace of two minutes: `lost` and `back` happen, `look` is the notifier's own clock."""
     troubles: lasting.Troubles = {}
-    titles: list[str] = []
-
-    def look(seconds: float) -> None:
-        nonlocal troubles
-        troubles, notices = lasting.ripe(troubles, app="observer", now=NOW + timedelta(seconds=seconds), grace=120)
-        titles.extend(each.title for each in notices)
-
-    def lost(seconds: float) -> None:
-        nonlocal troubles
+    found: list[tuple[float, Event]] = []
+    for what, seconds in steps:
         now = NOW + timedelta(seconds=seconds)
-        troubles = lasting.began(troubles, Event.UNREACHABLE, why="refused", now=now, where="prod")
+        notices: tuple[Notice, ...] = ()
+        match what:
+            case "lost":
+                troubles = lasting.began(troubles, Event.UNREACHABLE, why="refused", now=now, where="prod")
+            case "back":
+                troubles, notices = lasting.after_pass(troubles, sighting(seen=state(), at=now))
+            case _:
+                troubles, notices = lasting.ripe(troubles, app="observer", now=now, grace=120)
+        found += [(seconds, each.event) for each in notices]
+    return found
 
-    def back(seconds: float) -> None:
-        nonlocal troubles
-        seen = sighting(seen=state(), at=NOW + timedelta(seconds=seconds))
-        troubles, notices = lasting.after_pass(troubles, seen)
-        titles.extend(each.title for each in notices)
 
-    lost(0), look(1), back(100), look(130)
-    assert titles == []
-    lost(200), look(319), lost(319)
-    assert lasting.due(troubles, now=NOW + timedelta(seconds=319), grace=120) == 1.0
-    look(320), lost(330), look(500), look(9000)
-    assert titles == ["observer on prod: nothing is known of it"]
-    back(9001), back(9002)
-    assert titles[1:] == ["observer on prod: is in reach again"]
+@pytest.mark.parametrize(
+    ("steps", "expected"),
+    [
+        pytest.param([("lost", 0), ("look", 1), ("back", 100), ("look", 130)], [], id="a blip is no news"),
+        pytest.param(
+            [("lost", 0), ("lost", 60), ("look", 119), ("look", 120), ("lost", 130), ("look", 9000)],
+            [(120, Event.UNREACHABLE)],
+            id="what lasts is told once, by when it began",
+        ),
+        pytest.param(
+            [("lost", 0), ("look", 120), ("back", 130), ("back", 140)],
+            [(120, Event.UNREACHABLE), (130, Event.RECOVERED)],
+            id="its end is told once",
+        ),
+        pytest.param(
+            [("lost", 0), ("look", 120), ("back", 130), ("lost", 140), ("look", 259), ("look", 260)],
+            [(120, Event.UNREACHABLE), (130, Event.RECOVERED), (260, Event.UNREACHABLE)],
+            id="another one is another",
+        ),
+    ],
+)
+def test_what_lasts_is_told_after_a_grace(steps: list[tuple[str, float]], expected: list[tuple[float, Event]]) -> None:
+    assert over_time(*steps) == expected
+
+
+def test_it_is_known_when_the_next_one_is_to_be_told() -> None:
+    troubles = lasting.began({}, Event.UNREACHABLE, why="refused", now=NOW, where="prod")
+
+    assert lasting.due({}, now=NOW, grace=120) is None
+    assert lasting.due(troubles, now=NOW + timedelta(seconds=119), grace=120) == 1.0
+    assert lasting.due(troubles, now=NOW + timedelta(seconds=130), grace=120) == 0.0
 
 
 @pytest.mark.parametrize(
