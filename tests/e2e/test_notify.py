@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from ops.demo.images import Fault
-from tests.e2e.daemon import await_value, daemon
+from tests.e2e.daemon import Daemon, await_value, daemon
 from tests.e2e.job import Job
 from tests.world.images import GOOD
 from tests.world.network import free_port
@@ -35,7 +35,7 @@ def test_a_breach_is_told_once_over_several_passes_and_a_sink_that_is_down_delay
             "repository": "o/n",
             "token": {"env": "FORGE"},
         }
-        notify = {"urls": {"env": "TELL"}, "grace": "5s", "commit_status": status}
+        notify = {"urls": {"env": "TELL"}, "grace": "5m", "commit_status": status}
         with daemon(job, tmp_path, edits={"notify": notify}, env=env) as running:
             await_value("what serves", job.project.version, good)
             running.wait_for("can't be sent, and is tried again")
@@ -48,6 +48,7 @@ def test_a_breach_is_told_once_over_several_passes_and_a_sink_that_is_down_delay
                     job.repo.write("notes.txt", str(number))
                     running.push("Nothing that is deployed")
                     running.wait_for("is quarantined since", after=before)
+                wrong = _push_a_mistake(running)
                 job.service("web").stop(timeout=1)
                 people.wait_for(4, seconds=60)
                 running.end()
@@ -67,10 +68,25 @@ def test_a_breach_is_told_once_over_several_passes_and_a_sink_that_is_down_delay
         "by hand",
     ]
     assert [mark for mark in marks if mark[0] == commit] == [(commit, "pending"), (commit, "failure")]
+    assert [mark for mark in marks if mark[0] == wrong] == [(wrong, "failure")]
     assert marks[0][1] == "pending"
     assert (marks[0][0], "success") in marks
     log = "\n".join([*said, *running.said])
     assert [secret in text for secret in (TOKEN, CANARY) for text in (log, sent)] == [False] * 4
+
+
+def _push_a_mistake(running: Daemon) -> str:
+    """A commit whose deploy.yaml is wrong, and one that takes that back. The id of the first."""
+    repo, before = running.job.repo, len(running.said)
+    text = repo.deploy_file.read_text()
+    repo.deploy_file.write_text(f"{text}nonsense: true\n")
+    wrong = running.push("A mistake")
+    running.wait_for("the desired state stays as it was", after=before)
+    repo.deploy_file.write_text(text)
+    before = len(running.said)
+    running.push("Taken back")
+    running.wait_for("is quarantined since", after=before)
+    return wrong
 
 
 def test_once_tells_what_it_did_and_its_exit_code_is_its_own(job: Job, tmp_path: Path) -> None:

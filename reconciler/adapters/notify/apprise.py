@@ -1,7 +1,7 @@
 """The one owner of Apprise: `python -P -m reconciler.adapters.notify.apprise`, with a `Job` as JSON on standard input.
 
 A process of its own, that ends with its job. Apprise costs the daemon nothing while there is nothing to tell (loading
-its plugins takes 14 MB that never come back, and most of a second); a service that hangs is ended by a signal; and what
+its plugins takes 20 MB that never come back, and most of a second); a service that hangs is ended by a signal; and what
 a plugin logs, URL and all, is read by nobody but the parent. On standard output a line `sent` for each notice that went
 out, in their order; then, unless all did, a line `failed` or `refused` with what Apprise said.
 """
