@@ -79,15 +79,16 @@ def test_gitlab_says_400_for_a_status_that_is_there(server: Sink) -> None:
     assert forge("github", server).mark([mark()], timeout=5).count == 0
 
 
-def test_a_redirect_is_not_followed_with_the_token(server: Sink) -> None:
+@pytest.mark.parametrize("status", [301, 302, 307])
+def test_a_redirect_is_not_followed_with_the_token(server: Sink, status: int) -> None:
     with sink() as elsewhere:
-        server.status, server.headers = 307, {"Location": f"http://127.0.0.1:{elsewhere.port}/"}
+        server.status, server.headers = status, {"Location": f"http://127.0.0.1:{elsewhere.port}/"}
 
         sent = forge("github", server).mark([mark()], timeout=5)
 
         assert elsewhere.asked == 0
     assert (sent.count, sent.is_final) == (0, True)
-    assert sent.why == "GitHub answered 307: it is elsewhere, and the token isn't sent there"
+    assert sent.why == f"GitHub answered {status}: it is elsewhere, and the token isn't sent there"
 
 
 @pytest.mark.parametrize(

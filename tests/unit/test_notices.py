@@ -164,7 +164,7 @@ QUARANTINED = sighting("blocked", state(A, Phase.ROLLED_BACK, quarantined={B: "r
         pytest.param(
             AT_A,
             [
-                sighting("failed", state(episodes={"container:web": drift("r1", 1)})),
+                sighting("failed", state(episodes={"container:web": drift("r1", 1)}), record="heal_r1.md"),
                 sighting("drifted", state(episodes={"container:web": drift("r1", 1)}), drift={"container:web"}),
                 sighting("blocked", state(episodes={"container:web": drift("r1", 1)}), drift=None),
                 sighting("healed", state(episodes={"container:web": drift("r1", 2)})),
@@ -187,6 +187,21 @@ QUARANTINED = sighting("blocked", state(A, Phase.ROLLED_BACK, quarantined={B: "r
             ],
             [Event.HEALED],
             id="put back while what is asked for is quarantined",
+        ),
+        pytest.param(
+            AT_A,
+            [
+                sighting("blocked", state(episodes={"file:x": drift("r1", 1)}), drift={"file:x"}),
+                sighting("blocked", state(episodes={"file:x": drift("r1", 1)})),
+            ],
+            [Event.HEALED],
+            id="put back by somebody else's pass, when it isn't seen any more",
+        ),
+        pytest.param(
+            AT_A,
+            [sighting("blocked", state(episodes={"file:x": drift("r1", 1)}), drift={"file:x"}, record="heal_r1.md")],
+            [Event.HEALED],
+            id="put back by this pass, which is blocked otherwise",
         ),
         pytest.param(
             AT_A,
