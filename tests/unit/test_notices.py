@@ -175,6 +175,12 @@ QUARANTINED = sighting("blocked", state(A, Phase.ROLLED_BACK, quarantined={B: "r
         ),
         pytest.param(
             AT_A,
+            [sighting("failed", state(episodes={"container:web": drift("r1", 1)}), record="heal_r1.md")] * 2,
+            [],
+            id="a repair that failed",
+        ),
+        pytest.param(
+            AT_A,
             [
                 sighting(
                     "blocked",
