@@ -14,7 +14,10 @@ def show_history(desk: Desk, screen: Screen, *, as_json: bool) -> int:
     records = list(desk.records().all())[::-1]
     if as_json:
         print_json(
-            [json.loads(record.model_dump_json(exclude={"measurements", "plan", "changes"})) for record in records]
+            [
+                json.loads(record.model_dump_json(exclude={"measurements", "judgements", "plan", "changes"}))
+                for record in records
+            ]
         )
         return ExitCode.OK
     if not records:

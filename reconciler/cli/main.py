@@ -76,6 +76,10 @@ def _dispatch(args: Namespace, holder: RedactorHolder, interrupt: Interrupt) -> 
             from reconciler.cli.desk_commands import show_record
 
             return show_record(desk, screen, args.run, as_json=json_wanted)
+        case "replay":
+            from reconciler.cli.replay_command import replay_record
+
+            return replay_record(desk, screen, args.run, as_json=json_wanted)
         case "env":
             from reconciler.cli.env_commands import run_env
 

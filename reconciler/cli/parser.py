@@ -84,6 +84,8 @@ def parser() -> argparse.ArgumentParser:
     command("history", "list the run records")
     show = command("show", "show one run record")
     show.add_argument("run", metavar="RUN", help="a run's id, as `history` prints it")
+    replay = command("replay", "recompute a run's verdict from its record alone")
+    replay.add_argument("run", metavar="RUN", help="a run's id, as `history` prints it")
     return top
 
 

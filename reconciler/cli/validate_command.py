@@ -23,6 +23,7 @@ class _Model:
 
 def validate(desk: Desk, screen: Screen, *, as_json: bool) -> int:
     """deploy.yaml, its sources, its env values, and its model. Raises what is wrong with them."""
+    desk.windows()
     tree = desk.sources()
     env = desk.env()
     model = _model(desk, tree, env)

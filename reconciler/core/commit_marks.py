@@ -95,8 +95,8 @@ def _verdict(seen: Sighting) -> CommitState | None:
     """What a pass says of the commit; None where it says nothing."""
     if seen.result in _SETTLED:
         return CommitState.SUCCESS if seen.state is not None and _serves(seen.state, seen.tag) else None
-    if seen.result == "blocked" and seen.state is not None and seen.state.suspended:
-        return None
+    if seen.result == "blocked" and seen.state is not None and seen.desired not in seen.state.quarantine:
+        return None  # it waits: for a person's `resume`, or for its window
     return _AGAINST[seen.result][0] if seen.result in _AGAINST else None
 
 

@@ -11,6 +11,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import assert_never
 
+from reconciler.model.measure import Served, Subject
 from reconciler.model.stored import Past, Phase, Quarantine, Stabilization, Standing, TargetState
 
 
@@ -58,6 +59,20 @@ def is_unproven(state: TargetState, release: str) -> bool:
     """Whether nobody knows how `release` is since it was switched to: a pass died before its window was over."""
     past = state.releases.get(release)
     return state.phase is None or state.serving != release or past is None or past.standing is Standing.UNVERIFIED
+
+
+def subject(state: TargetState, release: str, tag: str, *, since: datetime) -> Subject:
+    """What is judged when `release` is measured since `since`, by the controller's clock.
+
+    It is compared with the release that served until then: with none where `since` isn't a switch (a repair), or where
+    that one is quarantined, as in a revert: what breached is no measure of anything.
+    """
+    past = state.releases.get(release)
+    previous = state.releases.get(state.previous) if state.previous else None
+    is_switch = past is not None and past.switched_at == since
+    if previous is None or not is_switch or state.previous in {release, *state.quarantine}:
+        return Subject(tag, since)
+    return Subject(tag, since, Served(previous.tag, previous.switched_at))
 
 
 def protected(state: TargetState) -> frozenset[str]:

@@ -26,7 +26,7 @@ MOST_LINES = 10
 class Sighting:
     """What one pass says of a target. `result` and `message` are those of its PassResult; `alone` is how what the
     target did by itself ended, and `told` says it. `state` is None where the pass didn't come to read it; `drift` are
-    the keys of the drift that it found (None: it didn't look)."""
+    the keys of the drift that it found (None: it didn't look), `desired` is the release that is asked for."""
 
     app: str
     target: str
@@ -41,6 +41,7 @@ class Sighting:
     alone: Ended | None = None
     told: str = ""
     drift: frozenset[str] | None = None
+    desired: str | None = None
 
     @property
     def run(self) -> str:

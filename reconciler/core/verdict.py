@@ -7,17 +7,16 @@ measuring system, and hold.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
+from datetime import datetime
 from itertools import takewhile
 
-from reconciler.model.measure import GateKind, Measurement, Outcome, Verdict, VerdictKind
+from reconciler.model.measure import GateKind, GateLimits, Measurement, OnSilence, Outcome, Verdict, VerdictKind
 
 BREACH_LIMIT = 2
-"""Breaches that a resource or network gate is forgiven in a window. Source: DESIGN, "Measuring and judging"."""
+"""Breaches that a gate that isn't strict is forgiven in a window. Source: DESIGN, "Measuring and judging"."""
 ERROR_LIMIT = 4
 """Errors in a row that end trust in a measuring system. Source: DESIGN, "Measuring and judging"."""
-
-GateId = tuple[str, GateKind]
-"""Name and kind: an HTTP gate and a network gate may share a name."""
 
 
 def judge_so_far(measurements: Iterable[Measurement]) -> Verdict | None:
@@ -33,9 +32,14 @@ def judge_so_far(measurements: Iterable[Measurement]) -> Verdict | None:
 
 
 def judge_window(
-    measurements: Iterable[Measurement], *, gates: Sequence[GateId], breach_limit: int = BREACH_LIMIT
+    measurements: Iterable[Measurement],
+    *,
+    gates: Sequence[GateLimits],
+    now: datetime | None = None,
+    breach_limit: int = BREACH_LIMIT,
+    error_limit: int = ERROR_LIMIT,
 ) -> Verdict:
-    """The verdict at the end of a window in which every one of `gates` should have been measured.
+    """The verdict at the end of a window, `now`, in which every one of `gates` that is due should have been measured.
 
     The gravest finding decides, in the order of `gates`: no-go over hold over go.
 
@@ -47,30 +51,65 @@ def judge_window(
       passed; this reads it as "none of them spoke against the release", since a failing measurement can mean neither go
       nor no-go, and a container gate that breaches is no-go here whatever HTTP says.
     - *Logs*: one breach anywhere is no-go.
-    - *Resources and network*: no-go when the last telling measurement breaches and more than `breach_limit` did, or
-      every telling one where no more than `breach_limit` were taken.
-    - Those three hold on no data after the last telling measurement, on `ERROR_LIMIT` errors in a row at the end
-      (fewer, after a pass, are forgiven), when the last telling one is inconclusive, and when none was telling.
+    - *All others*: no-go when the last telling measurement breaches and more than `breach_limit` did, or every telling
+      one where no more than `breach_limit` were taken.
+    - Those hold on no data after the last telling measurement, on `error_limit` errors in a row at the end
+      (fewer, after a pass, are forgiven), when the last telling one is inconclusive, and when fewer than the gate's
+      `min_samples` were telling: too few prove neither the one nor the other.
+    - A gate that isn't due yet, or doesn't apply, is no part of it: the reason says which.
+
+    No data and errors of a gate that says `rollback` count as breaches.
     """
-    taken = list(measurements)
+    taken = [as_evidence(m, gates) for m in measurements]
     if early := judge_so_far(taken):
         return early
-    verdicts = [_judge_gate(gate, [m for m in taken if (m.gate, m.kind) == gate], breach_limit) for gate in gates]
+    due = [gate for gate in gates if not gate.skipped and (now is None or gate.is_due(now))]
+    verdicts = [_judge_gate(gate, taken, breach_limit, error_limit) for gate in due]
     for kind in (VerdictKind.NO_GO, VerdictKind.HOLD):
         for verdict in verdicts:
             if verdict.kind is kind:
                 return verdict
-    return Verdict(VerdictKind.GO, f"all {len(gates)} gates passed" if gates else "no gates are defined")
+    reason = f"all {len(due)} gates passed" if due else "no gates are defined"
+    return Verdict(VerdictKind.GO, "; ".join([reason, *(left_out(gates, now) if now else ())]))
 
 
-def _judge_gate(gate: GateId, taken: Sequence[Measurement], breach_limit: int) -> Verdict:
-    name, kind = gate
+def as_evidence(measurement: Measurement, gates: Iterable[GateLimits]) -> Measurement:
+    """A breach instead of no data or an error, where the measurement's gate says `rollback`; otherwise as it is."""
+    limits = limits_of(measurement, gates)
+    if limits is None:
+        return measurement
+    said = {Outcome.NO_DATA: limits.on_no_data, Outcome.ERROR: limits.on_error}.get(measurement.outcome)
+    return replace(measurement, outcome=Outcome.BREACH) if said is OnSilence.ROLLBACK else measurement
+
+
+def limits_of(measurement: Measurement, gates: Iterable[GateLimits]) -> GateLimits | None:
+    """The limits of its gate: by name and kind, as an HTTP gate and a network gate may share a name."""
+    return next((g for g in gates if (g.gate, g.kind) == (measurement.gate, measurement.kind)), None)
+
+
+def left_out(gates: Iterable[GateLimits], now: datetime) -> list[str]:
+    """A sentence for each of `gates` that isn't measured `now`."""
+    said = []
+    for gate in gates:
+        if gate.skipped:
+            said.append(f"{gate.gate}: {gate.skipped}")
+        elif gate.waits(now):
+            said.append(f"{gate.gate} isn't measured before {gate.due:%H:%M:%S} UTC")
+    return said
+
+
+def _judge_gate(limits: GateLimits, measurements: Sequence[Measurement], most: int, error_limit: int) -> Verdict:
+    taken = [m for m in measurements if (m.gate, m.kind) == (limits.gate, limits.kind)]
     if not taken:
-        return Verdict(VerdictKind.HOLD, f"{name}: never measured, and no measurement is not a pass")
+        return Verdict(VerdictKind.HOLD, f"{limits.gate}: never measured, and no measurement is not a pass")
     telling = [m for m in taken if tells(m)]
-    if kind.must_pass_at_end:
+    if limits.kind.must_pass_at_end:
         return _judge_strictly(taken[-1], telling)
-    return _judge_leniently(taken, telling, breach_limit)
+    if telling and len(telling) < limits.min_samples:
+        few = f"{limits.gate}: {len(telling)} of the {limits.min_samples} measurements that it needs"
+        return Verdict(VerdictKind.HOLD, f"{few}; the last: {taken[-1].seen}", taken[-1])
+    breach_limit = most if limits.breach_limit is None else limits.breach_limit
+    return _judge_leniently(taken, telling, breach_limit, error_limit)
 
 
 def _judge_strictly(last: Measurement, telling: Sequence[Measurement]) -> Verdict:
@@ -81,7 +120,9 @@ def _judge_strictly(last: Measurement, telling: Sequence[Measurement]) -> Verdic
     return _verdict(VerdictKind.HOLD, last)
 
 
-def _judge_leniently(taken: Sequence[Measurement], telling: Sequence[Measurement], breach_limit: int) -> Verdict:
+def _judge_leniently(
+    taken: Sequence[Measurement], telling: Sequence[Measurement], breach_limit: int, error_limit: int
+) -> Verdict:
     last = taken[-1]
     if not telling:
         return _verdict(VerdictKind.HOLD, last)
@@ -91,7 +132,7 @@ def _judge_leniently(taken: Sequence[Measurement], telling: Sequence[Measurement
     if telling[-1].outcome is Outcome.INCONCLUSIVE:
         return _verdict(VerdictKind.HOLD, telling[-1])
     silent = list(takewhile(lambda m: not tells(m), reversed(taken)))
-    if len(silent) >= ERROR_LIMIT or any(m.outcome is Outcome.NO_DATA for m in silent):
+    if len(silent) >= error_limit or any(m.outcome is Outcome.NO_DATA for m in silent):
         return _verdict(VerdictKind.HOLD, last)
     return Verdict(VerdictKind.GO, f"{last.gate}: passed")
 

@@ -35,11 +35,12 @@ def steps_back(entering: Manifest, back: Manifest, completed: Mapping[str, tuple
 def absorbed(state: TargetState, alone: Alone) -> TargetState:
     """The state with what the target did alone in it, as if a pass had done it. Doing it twice changes nothing more.
 
-    A release whose containers weren't well is quarantined; one that only lost its pass is not: the next may try it.
+    A release whose containers weren't well is quarantined; one that only lost its pass, or whose engine couldn't start
+    it for a port that nobody has, is not: the next may try it.
     """
     if not alone.served_back:
         return _looked(state)
-    if alone.sick and alone.entering in state.releases:
+    if alone.sick and not alone.stuck and alone.entering in state.releases:
         reason = f"its pass gave no sign of life, and not every container was well: {alone.sick}"
         state = history.concluded(
             state, history.Outcome.REVERTED, release=alone.entering, now=alone.at, reason=reason, run=alone.lease

@@ -77,8 +77,8 @@ def _adopt(ctx: TargetContext, view: HostView) -> PassResult:
     ctx.host.switch(state, manifest.release)
     state = with_completed(ctx, state, manifest)
     with run.timed("verify"):
-        verification = verify(ctx, manifest, since=now)
-    run.measurements += verification.measurements
+        verification = verify(ctx, manifest, history.subject(state, manifest.release, manifest.tag, since=now))
+    run.judged.append(verification)
     run.verdict = verification.verdict.kind.value
     notes = compose_policy.shown(ctx, rendering, tag=manifest.tag)
     if verification.verdict.kind is VerdictKind.GO:

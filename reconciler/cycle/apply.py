@@ -7,9 +7,10 @@ from collections.abc import Mapping, Sequence
 
 from reconciler.core.order import batches, with_companions
 from reconciler.cycle.context import TargetContext
+from reconciler.cycle.refusals import check_port, passes
 from reconciler.cycle.runtime import model_of
 from reconciler.cycle.watch import StartFailed, wait_for
-from reconciler.model.errors import CannotUpdate, TargetUnreachable
+from reconciler.model.errors import CannotUpdate, ReconcilerError, TargetUnreachable
 from reconciler.model.plan import Connect, Disconnect, Plan, Remove, Restart, Start, Step, Stop, Up, Update
 from reconciler.model.stored import Manifest, ServiceFacts
 from reconciler.ports import Events
@@ -28,8 +29,6 @@ _NO_ENGINE = (
     "server is shutting down",
 )
 """What Compose says when the engine is gone: nothing is known then (P6), and no release is to blame."""
-_PASSING = ("port is already allocated", "address already in use", "is already in use by container", "in progress")
-"""What it says while the engine itself is still busy with the container that has to go: restarting it, removing it."""
 
 
 def apply(ctx: TargetContext, manifest: Manifest, plan: Plan, events: Events, *, deadline: float = math.inf) -> None:
@@ -38,7 +37,8 @@ def apply(ctx: TargetContext, manifest: Manifest, plan: Plan, events: Events, *,
     Nothing new is begun after `deadline` (of `ctx.clock.monotonic`), nor awaited.
 
     What the release doesn't have goes first: it may hold a port, or a name, that something new needs.
-    Raises StartFailed when something doesn't come up, TargetUnreachable when the connection is lost.
+    Raises StartFailed when something doesn't come up, EngineStuck where the engine is to blame for that,
+    TargetUnreachable when the connection is lost.
     """
     for step in plan.steps:
         if isinstance(step, Remove):
@@ -72,10 +72,10 @@ def _in_place(ctx: TargetContext, step: Step) -> None:
     """What is done to a container that stays the same one."""
     match step:
         case Start():
-            ctx.engine.start(step.container_id)
+            _start(ctx, step.container_id)
         case Restart():
             ctx.engine.stop(step.container_id)
-            ctx.engine.start(step.container_id)
+            _start(ctx, step.container_id)
         case Update():
             ctx.engine.update(step.container_id, step.limits)
         case Connect():
@@ -83,6 +83,22 @@ def _in_place(ctx: TargetContext, step: Step) -> None:
         case Disconnect():
             ctx.engine.disconnect(step.container_id, step.network)
         case _:
+            return
+
+
+def _start(ctx: TargetContext, container_id: str) -> None:
+    for attempt in range(UP_ATTEMPTS):
+        try:
+            ctx.engine.start(container_id)
+        except TargetUnreachable:
+            raise
+        except ReconcilerError as error:
+            if attempt + 1 == UP_ATTEMPTS or not passes(str(error)):
+                check_port(ctx, str(error))
+                raise
+            ctx.say(f"{ctx.mask.text(str(error))}; once more")
+            ctx.clock.sleep(UP_PAUSE)
+        else:
             return
 
 
@@ -105,7 +121,8 @@ def _up(
         told = ctx.mask.quoted(said[-1]) if said else "it said nothing"
         if any(text in told.lower() for text in _NO_ENGINE):
             raise TargetUnreachable(f"{ctx.name}: the engine went away while {', '.join(changed)} came up: {told}")
-        if attempt + 1 == UP_ATTEMPTS or not any(text in told.lower() for text in _PASSING):
+        if attempt + 1 == UP_ATTEMPTS or not passes(said[-1] if said else ""):
+            check_port(ctx, said[-1] if said else "")
             raise StartFailed(f"docker compose up ended with {done.status}: {told}", None)
         ctx.say(f"docker compose up: {told}; once more")
         ctx.clock.sleep(UP_PAUSE)

@@ -10,7 +10,7 @@ from reconciler.cycle.revert import enter, proof
 from reconciler.cycle.run import Run, begin
 from reconciler.cycle.state import recover, save_state
 from reconciler.cycle.upkeep import ensure_way_back, tidy
-from reconciler.model.errors import Blocked, ExitCode, ReconcilerError, TargetUnreachable, UsageError
+from reconciler.model.errors import Blocked, EngineStuck, ExitCode, ReconcilerError, TargetUnreachable, UsageError
 from reconciler.model.measure import VerdictKind
 from reconciler.model.observed import HostView
 from reconciler.model.record import RecordKind
@@ -38,11 +38,13 @@ def rollback(ctx: TargetContext, *, to: str | None) -> PassResult:
                 state, kept, verification = enter(run, state, leaving, back, reason=reason, blame=True)
         except TargetUnreachable:
             raise
+        except EngineStuck as stuck:
+            return _failed(run, run.switched or state, back, str(stuck))
         except ReconcilerError as error:
-            return _failed(run, run.switched or state, leaving, back, str(error))
-        run.measurements += verification.measurements
+            return _failed(run, _breached(run, run.switched or state, leaving), back, str(error))
+        run.judged.append(verification)
         if verification.verdict.kind is VerdictKind.NO_GO:
-            return _failed(run, state, leaving, back, verification.verdict.reason)
+            return _failed(run, _breached(run, state, leaving), back, verification.verdict.reason)
         run.quarantined = leaving.release
         run.verdict = verification.verdict.kind.value
         state = history.concluded(
@@ -120,9 +122,8 @@ def _choose(ctx: TargetContext, view: HostView, state: TargetState, leaving: Man
     return newest[-1]
 
 
-def _failed(run: Run, state: TargetState, leaving: Manifest, back: str, why: str) -> PassResult:
-    run.verdict = VerdictKind.NO_GO.value
-    state = history.concluded(
+def _breached(run: Run, state: TargetState, leaving: Manifest) -> TargetState:
+    return history.concluded(
         state,
         history.Outcome.REVERT_BREACHED,
         release=leaving.release,
@@ -130,6 +131,10 @@ def _failed(run: Run, state: TargetState, leaving: Manifest, back: str, why: str
         reason="left by hand",
         run=run.id,
     )
+
+
+def _failed(run: Run, state: TargetState, back: str, why: str) -> PassResult:
+    run.verdict = VerdictKind.NO_GO.value
     text = (
         f"going back to {back} failed ({why}): a person is needed; in {run.ctx.target.deploy_dir}: `docker compose ps`"
     )

@@ -12,6 +12,7 @@ from reconciler.core.render import Place
 from reconciler.dataclass import dataclass
 from reconciler.model.deploy import Deploy
 from reconciler.model.env import EnvValues
+from reconciler.model.measure import Subject
 from reconciler.model.sources import SourceTree
 from reconciler.model.stored import ServiceFacts, TargetState
 from reconciler.model.target import Target
@@ -19,6 +20,7 @@ from reconciler.model.watchdog import Ended, Mode
 from reconciler.ports import Clock, Credentials, Engine, Gate, Host
 
 if TYPE_CHECKING:
+    from reconciler.core.windows import Recurring
     from reconciler.model.record import RunRecord
 
 
@@ -85,9 +87,9 @@ class Guard:
 
 @dataclass(frozen=True, slots=True)
 class TargetContext:
-    """One target, and the means to reach it. `gates` makes the gates for a release's services since a moment by
-    `clock`; `say` shows progress; `delivered` gives the dotenv file of the values for a tag; `who` names this
-    controller to others."""
+    """One target, and the means to reach it. `gates` makes the gates for a release's services, what they report since
+    a moment by `clock`, and what is judged; `say` shows progress; `delivered` gives the dotenv file of the values for a
+    tag; `who` names this controller to others."""
 
     name: str
     deploy: Deploy
@@ -98,7 +100,7 @@ class TargetContext:
     commit: Callable[[], str | None]
     host: Host
     engine: Engine
-    gates: Callable[[Mapping[str, ServiceFacts], datetime], Sequence[Gate]]
+    gates: Callable[[Mapping[str, ServiceFacts], datetime, Subject], Sequence[Gate]]
     credentials: Credentials | None
     clock: Clock
     mask: Masker
@@ -106,6 +108,8 @@ class TargetContext:
     say: Callable[[str], None]
     interrupted: Interruption
     who: str
+    windows: Sequence[Recurring] = ()
+    """When a release may be switched to."""
     patience: float = 0.0
     """Seconds to wait for another pass that has the target."""
     linked: dict[str, str | None] = field(default_factory=dict)

@@ -6,6 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
 
 from reconciler.core import history
+from reconciler.core.verdict import left_out
 from reconciler.cycle import guard
 from reconciler.cycle.apply import apply
 from reconciler.cycle.context import Interrupted, TargetContext
@@ -23,10 +24,10 @@ from reconciler.cycle.upkeep import (
     tidy,
     with_completed,
 )
-from reconciler.cycle.verify import Verification, verify
+from reconciler.cycle.verify import verify
 from reconciler.cycle.watch import StartFailed, settle
-from reconciler.model.errors import ExitCode, ReconcilerError, TargetUnreachable
-from reconciler.model.measure import Verdict, VerdictKind
+from reconciler.model.errors import EngineStuck, ExitCode, ReconcilerError, TargetUnreachable
+from reconciler.model.measure import VerdictKind, Verification
 from reconciler.model.observed import Observed
 from reconciler.model.plan import Hold, Plan, PutBack, Up
 from reconciler.model.record import RecordKind
@@ -74,11 +75,14 @@ def deploy(
         return _breached(run, state, manifest, str(failure), container=blamed)
     except TargetUnreachable:
         raise
+    except EngineStuck as stuck:
+        run.verdict = "failed"
+        return revert(run, state, manifest, reason=str(stuck), blame=False)
     except ReconcilerError as error:
         return _given_up(run, state, manifest, verdict="failed", why=f"the pass failed: {error}")
-    run.measurements += verification.measurements
+    run.judged.append(verification)
     run.changes = changes_from(ctx, run.leaving, desired)
-    return _concluded(run, state, manifest, verification.verdict)
+    return _concluded(run, state, manifest, verification)
 
 
 def _stage(
@@ -124,11 +128,11 @@ def _switched_and_verified(
     state = with_completed(ctx, state, manifest)
     ctx.say(f"verifying for {ctx.deploy.gates.window:g} s")
     with run.timed("verify"):
-        return state, verify(ctx, manifest, since=since)
+        return state, verify(ctx, manifest, history.subject(state, manifest.release, manifest.tag, since=since))
 
 
-def _concluded(run: Run, state: TargetState, manifest: Manifest, verdict: Verdict) -> PassResult:
-    ctx, release = run.ctx, manifest.release
+def _concluded(run: Run, state: TargetState, manifest: Manifest, verification: Verification) -> PassResult:
+    ctx, release, verdict = run.ctx, manifest.release, verification.verdict
     run.verdict = verdict.kind.value
     if verdict.kind is VerdictKind.NO_GO:
         return _breached(
@@ -143,7 +147,7 @@ def _concluded(run: Run, state: TargetState, manifest: Manifest, verdict: Verdic
     verified = history.concluded(state, history.Outcome.VERIFIED, release=release, now=ctx.clock.now())
     if cut_off := guard.confirm(ctx, verified):
         return _breached(run, state, manifest, cut_off)
-    reason = f"{release} is live and verified"
+    reason = "; ".join([f"{release} is live and verified", *left_out(verification.gates, verification.at)])
     return run.finish(tidy(ctx, verified, manifest), exit_code=ExitCode.OK, result="deployed", reason=reason)
 
 

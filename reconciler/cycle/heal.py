@@ -15,11 +15,11 @@ from reconciler.cycle.revert import revert
 from reconciler.cycle.run import Run, begin
 from reconciler.cycle.state import save_state
 from reconciler.cycle.upkeep import ensure_externals, ensure_images, tidy, with_completed
-from reconciler.cycle.verify import Verification, verify
+from reconciler.cycle.verify import verify
 from reconciler.cycle.watch import StartFailed, settle
 from reconciler.model.drift import Drift
-from reconciler.model.errors import ExitCode, ReconcilerError, TargetUnreachable
-from reconciler.model.measure import VerdictKind
+from reconciler.model.errors import EngineStuck, ExitCode, ReconcilerError, TargetUnreachable
+from reconciler.model.measure import VerdictKind, Verification
 from reconciler.model.observed import Observed
 from reconciler.model.plan import Plan, Up
 from reconciler.model.record import RecordKind
@@ -55,11 +55,14 @@ def heal(
         return _breached(run, state, manifest, str(failure), container=blamed)
     except TargetUnreachable:
         raise
+    except EngineStuck as stuck:
+        run.verdict = "failed"
+        return _failed(run, state, f"{manifest.release} can't be put back: {stuck}", exit_code=stuck.exit_code)
     except ReconcilerError as error:
         run.verdict = "failed"
         return _failed(run, state, f"the pass failed: {error} while {manifest.release} was put back; the next goes on")
     if proved is not None:
-        run.measurements += proved.measurements
+        run.judged.append(proved)
         run.verdict = proved.verdict.kind.value
         if proved.verdict.kind is VerdictKind.NO_GO:
             decisive = proved.verdict.decisive
@@ -85,7 +88,9 @@ def _containers(
         events.close()
     ctx.say(f"verifying for {ctx.deploy.gates.window:g} s")
     with run.timed("verify"):
-        return with_completed(ctx, state, manifest), verify(ctx, manifest, since=since)
+        return with_completed(ctx, state, manifest), verify(
+            ctx, manifest, history.subject(state, manifest.release, manifest.tag, since=since)
+        )
 
 
 def _proved(ctx: TargetContext, state: TargetState, manifest: Manifest, proved: Verification) -> TargetState:
@@ -129,13 +134,13 @@ def _breached(run: Run, state: TargetState, manifest: Manifest, reason: str, *, 
     return _failed(run, state, text)
 
 
-def _failed(run: Run, state: TargetState, text: str) -> PassResult:
+def _failed(run: Run, state: TargetState, text: str, *, exit_code: ExitCode = ExitCode.ERROR) -> PassResult:
     """A repair that failed counts as one: what fails again and again is tried ever more slowly, and told once."""
     drift = _repaired(run.plan)
     goes_on = bool(drift) and not episodes.are_new(state.episodes, drift, repaired=True)
     end = run.absorbed if goes_on else run.finish
     counted = noted(run, state, drift, repaired=True)
-    return end(counted, exit_code=ExitCode.ERROR, result="failed", reason=text)
+    return end(counted, exit_code=exit_code, result="failed", reason=text)
 
 
 def _repaired(plan: Plan | None) -> list[Drift]:

@@ -5,10 +5,13 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from dataclasses import replace
+from datetime import UTC
 
 from reconciler.core import history
 from reconciler.core.account import left_text, masked
+from reconciler.core.file_audit import left_over
 from reconciler.core.health import health_of
+from reconciler.core.retention import prunable
 from reconciler.cycle import guard
 from reconciler.cycle.context import TargetContext
 from reconciler.cycle.desired import Desired, changes_from, remember, resolve
@@ -30,8 +33,8 @@ from reconciler.model.stored import Manifest, Phase, TargetState
 class Assessment:
     """What a pass knows before it acts: nothing was changed for it but images that came to the target.
 
-    `manifest` is the release to converge to: the desired one, or the serving one while the desired is quarantined
-    (None: nothing serves, and nothing may).
+    `manifest` is the release to converge to: the desired one, or the serving one while the desired is quarantined or
+    has to wait for its window (None: nothing serves, and nothing may). `waits` says for which one, empty for none.
     """
 
     state: TargetState
@@ -40,6 +43,12 @@ class Assessment:
     observed: Observed
     plan: Plan
     quarantined: bool
+    waits: str = ""
+
+    @property
+    def withheld(self) -> str:
+        """Why what is asked for isn't switched to; empty where it may be."""
+        return _quarantine_reason(self.state, self.desired.release) if self.quarantined else self.waits
 
 
 def reconcile(ctx: TargetContext, *, env_only: bool = False) -> PassResult:
@@ -71,6 +80,8 @@ def preview(ctx: TargetContext, *, env_only: bool = False) -> PassResult:
         return _blocked(ctx, seen, _quarantine_reason(seen.state, seen.desired.release))
     if state.suspended:
         return _blocked(ctx, seen, _suspension_reason(state))
+    if seen.waits:
+        return _blocked(ctx, seen, seen.waits)
     pending = not seen.plan.is_empty or _needs_proof(state, seen.manifest) or bool(seen.plan.left)
     return _result(
         ctx,
@@ -96,11 +107,12 @@ def assess(
     key = view.key or os.urandom(32)
     desired = resolve(ctx, view, state, key=key, pull=pull, images=images)
     quarantined = desired.release in state.quarantine
-    manifest = _serving(ctx, view, state) if quarantined else desired.manifest
+    waits = "" if quarantined else _window(ctx, state, desired)
+    manifest = _serving(ctx, view, state) if quarantined or waits else desired.manifest
     # Listed last: while the target renders, this side has the time to import the docker library.
     observed = observe(ctx, view, state)
-    if manifest is None or (quarantined and state.phase is Phase.FAILED):
-        return Assessment(state, desired, None, observed, Plan(None, ctx.deploy.tag, ()), quarantined)
+    if manifest is None or ((quarantined or waits) and state.phase is Phase.FAILED):
+        return Assessment(state, desired, None, observed, Plan(None, ctx.deploy.tag, ()), quarantined, waits)
     known = desired.is_final and view.key is not None
     plan = plan_by_policy(ctx, manifest, observed, state, release_known=known)
     if plan.drift:
@@ -112,7 +124,21 @@ def assess(
     plan = replace(
         plan, steps=(*desired.pulls, *plan.steps), notes=(*ctx.env.warnings, *policed, *runtime, *plan.notes)
     )
-    return Assessment(state, desired, manifest, observed, plan, quarantined)
+    return Assessment(state, desired, manifest, observed, plan, quarantined, waits)
+
+
+def _window(ctx: TargetContext, state: TargetState, desired: Desired) -> str:
+    """Why the desired release has to wait; empty where it needn't, or serves already."""
+    if not ctx.windows or desired.release == state.serving:
+        return ""
+    from reconciler.core.windows import closed
+
+    shut = closed(ctx.windows, ctx.clock.now())
+    if shut is None:
+        return ""
+    opens = f"; it opens {shut.opens.astimezone(UTC):%Y-%m-%d %H:%M} UTC" if shut.opens else ""
+    serves = f"{state.serving} serves" if state.serving else "nothing serves"
+    return f"{ctx.deploy.tag} waits: {shut.reason}{opens}; {serves}"
 
 
 def _refuse_strangers(ctx: TargetContext) -> None:
@@ -132,16 +158,16 @@ def _reconcile(ctx: TargetContext, view: HostView, *, env_only: bool) -> PassRes
     seen = assess(ctx, view, state, pull=True, images=images)
     manifest = seen.manifest
     if manifest is None:
-        return _blocked(ctx, seen, _quarantine_reason(state, seen.desired.release))
+        return _blocked(ctx, seen, seen.withheld)
     if state.episodes:
         from reconciler.cycle.episodes import close_episodes  # a pass with nothing to do counts its milliseconds
 
         state = close_episodes(ctx, state, seen.plan.drift)
         seen = replace(seen, state=state)
-    result = _acted(ctx, state, seen, manifest)
-    if seen.quarantined and result.exit_code is ExitCode.OK:
+    result = replace(_acted(ctx, state, seen, manifest), desired=seen.desired.release)
+    if seen.withheld and result.exit_code is ExitCode.OK:
         told = "" if result.result == "in_sync" else f"{result.message}; "
-        blocked = _blocked(ctx, seen, f"{told}{_quarantine_reason(state, seen.desired.release)}")
+        blocked = _blocked(ctx, seen, f"{told}{seen.withheld}")
         # What serves was put back: the state knows it, and a record tells it.
         return replace(blocked, state=result.state, record=result.record)
     return result if env_only else housekeeping(ctx, result)
@@ -164,6 +190,7 @@ def _acted(ctx: TargetContext, state: TargetState, seen: Assessment, manifest: M
         # Where only files were put back nothing is measured: the containers are as they were found.
         found = health_of(manifest, seen.observed)[0] if seen.plan.repairs_files_only else None
         return healed if healed.measurements else replace(healed, health=found)
+    state = _tidied(ctx, seen.observed.host, state, manifest)
     learned = remember(state, seen.desired)
     if learned is not state:
         save_state(ctx, learned)
@@ -188,6 +215,16 @@ def _acted(ctx: TargetContext, state: TargetState, seen: Assessment, manifest: M
             message=ctx.mask.text(f"{result.message}; {left_text(seen.plan)}"),
         )
     return result
+
+
+def _tidied(ctx: TargetContext, view: HostView, state: TargetState, manifest: Manifest) -> TargetState:
+    """Without what a dead pass had forgotten already and not yet removed: a release that the state knows no more."""
+    if not prunable(state, view.releases, keep=ctx.deploy.retention.releases) and not left_over(view, state):
+        return state
+    from reconciler.cycle.upkeep import tidy
+
+    ctx.say("removing what an interrupted pass has left of releases that nothing needs")
+    return tidy(ctx, state, manifest)
 
 
 def _serving(ctx: TargetContext, view: HostView, state: TargetState) -> Manifest | None:
@@ -233,6 +270,7 @@ def _result(
         changes=changes,
         notes=plan.notes,
         state=seen.state,
+        desired=seen.desired.release,
         health=None if seen.plan.switches else health_of(seen.manifest, seen.observed)[0],
     )
 

@@ -40,5 +40,7 @@ class PassResult:
     """What the target had done by itself before this pass."""
     health: Health | None = None
     """How what serves was found; None where nobody looked, or where measurements say more."""
+    desired: str | None = None
+    """The release that deploy.yaml asks for, where the pass came to know it; `release` is what the pass was about."""
     lease: Mode | None = None
     """What the watchdog's lease is about that lies on the target at the pass's end, as far as the pass knows."""

@@ -10,10 +10,10 @@ from reconciler.cycle.put_back import make_whole
 from reconciler.cycle.result import PassResult
 from reconciler.cycle.run import Run
 from reconciler.cycle.upkeep import tidy
-from reconciler.cycle.verify import Verification, verify
+from reconciler.cycle.verify import verify
 from reconciler.cycle.watch import StartFailed, settle
-from reconciler.model.errors import ExitCode, ReconcilerError, RevertFailed, TargetUnreachable
-from reconciler.model.measure import VerdictKind
+from reconciler.model.errors import EngineStuck, ExitCode, ReconcilerError, RevertFailed, TargetUnreachable
+from reconciler.model.measure import VerdictKind, Verification
 from reconciler.model.observed import ContainerFacts, Observed
 from reconciler.model.record import RecordKind
 from reconciler.model.stored import Manifest, Phase, TargetState
@@ -51,11 +51,15 @@ def revert(
         raise
     except StartFailed as error:
         if error.container is None and run.switched is not None:
-            return _postponed(run, run.switched, manifest, reason, back, str(error))
+            why = f"{error}; the next pass goes on with it, and if that doesn't help, a person is needed"
+            return _postponed(run, run.switched, manifest, reason, back, why, blame=blame)
         return _failed(run, run.switched or state, manifest, reason, back, str(error))
+    except EngineStuck as stuck:
+        why = "for the same reason" if str(stuck) in reason else str(stuck)
+        return _postponed(run, run.switched or state, manifest, reason, back, why, blame=blame)
     except ReconcilerError as error:
         return _failed(run, run.switched or state, manifest, reason, back, str(error))
-    run.measurements += verification.measurements
+    run.judged.append(verification)
     if verification.verdict.kind is VerdictKind.NO_GO:
         return _failed(run, state, manifest, reason, back, verification.verdict.reason)
     state = _concluded(state, manifest, reason, run, blame=blame)
@@ -107,7 +111,8 @@ def enter(
         settle(ctx, events, bundle.manifest.services, deadline=max(0.0, deadline - ctx.clock.monotonic()))
     finally:
         events.close()
-    return state, bundle.manifest, verify(ctx, bundle.manifest, since=now)
+    subject = history.subject(state, back, bundle.manifest.tag, since=now)
+    return state, bundle.manifest, verify(ctx, bundle.manifest, subject)
 
 
 def proof(verification: Verification) -> str:
@@ -173,13 +178,13 @@ def _failed(run: Run, state: TargetState, manifest: Manifest, reason: str, back:
     return run.finish(state, exit_code=ExitCode.REVERT_FAILED, result="revert_failed", reason=text)
 
 
-def _postponed(run: Run, switched: TargetState, manifest: Manifest, reason: str, back: str, why: str) -> PassResult:
+def _postponed(
+    run: Run, switched: TargetState, manifest: Manifest, reason: str, back: str, why: str, *, blame: bool
+) -> PassResult:
     """The engine didn't bring the way back up, and nothing says that it is bad: the next pass goes on with it."""
     run.verdict = VerdictKind.NO_GO.value
-    text = (
-        f"{manifest.release} breached ({reason}), and the way back {back} didn't come up: {why}; the next pass goes on"
-        " with it, and if that doesn't help, a person is needed"
-    )
+    left = "breached" if blame else "was left"
+    text = f"{manifest.release} {left} ({reason}), and the way back {back} didn't come up: {why}"
     return run.finish(switched, exit_code=ExitCode.REVERT_FAILED, result="revert_failed", reason=text)
 
 

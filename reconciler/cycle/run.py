@@ -14,7 +14,7 @@ from reconciler.cycle.result import PassResult
 from reconciler.cycle.state import save_state
 from reconciler.dataclass import dataclass
 from reconciler.model.errors import ExitCode, ReconcilerError, TargetUnreachable
-from reconciler.model.measure import Measurement
+from reconciler.model.measure import Verification
 from reconciler.model.plan import Plan
 from reconciler.model.record import RecordKind, RunRecord
 from reconciler.model.stored import Manifest, OpenPass, TargetState
@@ -33,7 +33,8 @@ class Run:
     digest: str | None
     leaving: str | None
     plan: Plan | None = None
-    measurements: list[Measurement] = field(default_factory=list)
+    judged: list[Verification] = field(default_factory=list)
+    """The windows and rounds of this pass, in order."""
     durations: dict[str, float] = field(default_factory=dict)
     changes: tuple[str, ...] = ()
     evidence: str | None = None
@@ -71,6 +72,7 @@ class Run:
         """Writes the record on this side and on the target, then closes the journal. Gives the result of the pass."""
         mask = self.ctx.mask.text
         plan = masked(self.plan, mask) if self.plan else None
+        measurements, judgements = recorded(self.judged, mask)
         record = RunRecord(
             run=self.id,
             kind=self.kind,
@@ -88,7 +90,8 @@ class Run:
             to_release=state.serving,
             plan=plan_lines(plan) if plan else (),
             changes=tuple(mask(line) for line in self.changes),
-            measurements=recorded(self.measurements, mask),
+            measurements=measurements,
+            judgements=judgements,
             verdict=self.verdict,
             reason=mask(reason),
             quarantined=self.quarantined,
@@ -129,7 +132,7 @@ class Run:
             plan=masked(self.plan, mask) if self.plan else None,
             changes=tuple(mask(line) for line in self.changes),
             state=state,
-            measurements=tuple(self.measurements),
+            measurements=tuple(taken for window in self.judged for taken in window.measurements),
             record=record,
             durations=self.durations,
         )

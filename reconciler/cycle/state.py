@@ -99,6 +99,8 @@ def known(ctx: TargetContext, view: HostView) -> TargetState:
 def alone_text(alone: Alone) -> str:
     """What the target did without us, in one sentence."""
     why = f"the pass {alone.run} gave no sign of life; {alone.sick or 'every container was well'}"
+    if alone.stuck:
+        why += f"; its engine holds port {alone.stuck} for a container that is gone, until it is restarted"
     return {
         Ended.REVERTED: f"the target went back from {alone.entering} to {alone.back} by itself: {why}",
         Ended.REVERT_FAILED: f"the target went back from {alone.entering} to {alone.back} by itself, and that isn't"

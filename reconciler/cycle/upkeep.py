@@ -177,10 +177,11 @@ def _prune(
     staying = [found for found in (_manifest(ctx, name) for name in present if name not in gone) if found]
     used = {sha for manifest in staying for sha in manifest.files}
     files = sorted({sha for manifest in leaving for sha in manifest.files} - used)
-    ctx.host.prune((*gone, *left), files)
     held = running | {image for manifest in staying for image in manifest.image_ids()}
+    # The images first: when this dies in between, the release still says to the next pass which they are.
     for image in sorted({image for manifest in leaving for image in manifest.image_ids()} - held):
         ctx.engine.remove_image(image)
+    ctx.host.prune((*gone, *left), files)
 
 
 def _manifest(ctx: TargetContext, release: str) -> Manifest | None:

@@ -8,8 +8,7 @@ from datetime import datetime
 
 from reconciler.core.verdict import judge_so_far, judge_window
 from reconciler.cycle.context import TargetContext
-from reconciler.dataclass import dataclass
-from reconciler.model.measure import Measurement, Verdict
+from reconciler.model.measure import Measurement, Subject, Verdict, Verification
 from reconciler.model.stored import Manifest
 from reconciler.ports import Gate
 
@@ -17,41 +16,43 @@ MOST_AT_ONCE = 8
 """Gates measured at the same time; a connection carries as many sessions."""
 
 
-@dataclass(frozen=True, slots=True)
-class Verification:
-    """A verdict with every measurement behind it, in the order in which they were taken."""
-
-    verdict: Verdict
-    measurements: tuple[Measurement, ...]
-
-
 def measure(gates: Sequence[Gate]) -> tuple[Measurement, ...]:
-    """One round: every gate once, concurrently. Raises TargetUnreachable when the connection is lost."""
+    """One round: each of `gates` once, concurrently. Raises TargetUnreachable when the connection is lost."""
     with ThreadPoolExecutor(max_workers=MOST_AT_ONCE) as pool:
         return tuple(pool.map(lambda gate: gate.measure(), gates))
 
 
-def verify(ctx: TargetContext, manifest: Manifest, *, since: datetime) -> Verification:
+def due(gates: Sequence[Gate], now: datetime) -> list[Gate]:
+    """Those whose delay is over, and that apply."""
+    return [gate for gate in gates if gate.limits.is_due(now)]
+
+
+def verify(ctx: TargetContext, manifest: Manifest, subject: Subject) -> Verification:
     """Measures `manifest`'s services for `gates.window` seconds and judges; a fatal measurement ends it at once.
 
-    `since` is the switch, by `ctx.clock`: log lines before it are another release's.
+    `subject` says since when, by `ctx.clock`: log lines and samples before the switch are another release's.
     Raises TargetUnreachable and Interrupted.
     """
     spec = ctx.deploy.gates
-    gates = ctx.gates(manifest.services, since)
+    gates = ctx.gates(manifest.services, subject.switched_at, subject)
+    limits = tuple(gate.limits for gate in gates)
     taken: list[Measurement] = []
+
+    def judged(verdict: Verdict, at: datetime) -> Verification:
+        return Verification(manifest.release, at, verdict, tuple(taken), limits)
+
     started = ctx.clock.monotonic()
     end = started + spec.window
     while True:
-        round_at = ctx.clock.monotonic()
-        taken += measure(gates)
+        round_at, at = ctx.clock.monotonic(), ctx.clock.now()
+        taken += measure(due(gates, at))
         early = judge_so_far(taken)
         if early is not None:
-            return Verification(early, tuple(taken))
+            return judged(early, at)
         now = ctx.clock.monotonic()
         if now >= end:
-            named = [(gate.name, gate.kind) for gate in gates]
-            return Verification(judge_window(taken, gates=named), tuple(taken))
+            # As of the last round's beginning: a gate that came due since wasn't measured, and isn't missed.
+            return judged(judge_window(taken, gates=limits, now=at), at)
         ctx.check_interrupt()
         # The last round is at the window's end: what counts is how it stands then.
         ctx.clock.sleep(max(0.0, min(round_at + spec.interval, end) - now))

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterable
 from datetime import UTC, datetime
 
-from reconciler.core.health import Health
 from reconciler.cycle.result import PassResult
 from reconciler.cycle.status import Status, Sync
 from reconciler.daemon.board import SourceView
 from reconciler.daemon.revision import Revision
 from reconciler.daemon.service import Outbox
+from reconciler.daemon.webhooks import RESULTS
 from reconciler.model.deploy import Deploy
 from reconciler.ports import Happening
 from reconciler.telemetry.live import LiveMetrics
@@ -20,7 +21,9 @@ from reconciler.telemetry.passes import sample_of
 class Meter:
     """Implements `service.Listener`."""
 
-    def __init__(self, metrics: LiveMetrics, outbox: Outbox | None) -> None:
+    def __init__(self, metrics: LiveMetrics, outbox: Outbox | None, forges: Iterable[str]) -> None:
+        """`forges` are those whose webhooks are accepted."""
+        metrics.expect_webhooks(forges, RESULTS)
         self._metrics = metrics
         self._outbox = outbox
         self._app = ""
@@ -46,7 +49,7 @@ class Meter:
         self._is_blind = view.is_blind
         if view.is_blind:  # nobody knows what is desired: so nobody knows whether it runs
             for target in self._targets:
-                self._metrics.seen(self._app, target, sync=Sync.UNKNOWN, health=Health.UNKNOWN)
+                self._metrics.seen(self._app, target, sync=Sync.UNKNOWN)
 
     def connection(self, target: str, *, up: bool, why: str) -> None:
         self._metrics.target_up(self._app, target, up)
@@ -57,15 +60,18 @@ class Meter:
 
     def passed(self, revision: Revision, result: PassResult, now: Status) -> None:
         self._metrics.count(sample_of(revision.deploy, result, at=datetime.now(UTC).timestamp()))
+        # How it is was measured by the pass; whether it is what is asked for was looked at again since.
         sync = Sync.UNKNOWN if self._is_blind else now.sync
-        self._metrics.seen(revision.deploy.app, result.target, sync=sync, health=now.health)
+        self._metrics.seen(revision.deploy.app, result.target, sync=sync)
         self._count_records()
 
     def pushed(self, *, ok: bool, why: str) -> None:
         self._count_records()
 
     def _count_records(self) -> None:
-        waiting = self._outbox.pending() if self._outbox is not None else {}
+        if self._outbox is None:
+            return
+        waiting = self._outbox.pending()
         for target in self._targets:
             self._metrics.records_pending(self._app, target, waiting.get(target, 0))
 
@@ -76,4 +82,6 @@ def _gates(deploy: Deploy) -> tuple[str, ...]:
     named = [each.name for each in gates.http]
     named += [each.name for each in gates.network]
     named += [each.name for each in gates.metrics]
+    named += [each.name for each in gates.json_]
+    named += [each.name for each in gates.commands]
     return ("containers", "logs", "resources", *named)

@@ -51,6 +51,7 @@ def sighting(app: str, result: PassResult, commit: str | None, at: datetime) -> 
         commit=commit,
         alone=result.alone,
         drift=None if result.plan is None else frozenset(each.key for each in result.plan.drift),
+        desired=result.desired,
         told=result.notes[0] if result.alone is not None and result.notes else "",
     )
 

@@ -71,8 +71,8 @@ class Outbox(Protocol):
 
 
 class Service:
-    """`every` and `grace` in seconds, as `git.every` and `git.grace`; `push_every` as `records.push_every`: so far
-    apart are two pushes, however much is healed."""
+    """`every` and `grace` in seconds, as `git.every` and `git.grace`. Two pushes are at least `push_every` seconds
+    apart, however much is healed (`records.push_every`)."""
 
     def __init__(
         self,
@@ -187,7 +187,10 @@ class Service:
         if is_new:
             log.info("desired: %s at %s", revision.deploy.tag, revision.commit or "no commit")
             self._set_out(revision)
-        self._tell(lambda listener: listener.asked(view, ok=True) if asked else None)
+        if asked:
+            self._tell(lambda listener: listener.asked(view, ok=True))
+            if known.is_blind and not is_new:  # what was unknown for want of it is looked at again
+                self._ask_all(tuple(revision.deploy.targets), Reason.SCHEDULE)
 
     def _refused(self, error: ReconcilerError, *, is_answer: bool) -> None:
         """Goes on with the desired state as it was known; for how long nobody could say what it is now is counted."""
@@ -224,6 +227,10 @@ class Service:
             agent.start()
         for agent in going_on:
             agent.ask(Reason.COMMIT)
+
+    def _ask_all(self, names: tuple[str, ...], reason: Reason) -> None:
+        for name in names:
+            self._asker(name, reason)()
 
     def _agent(self, name: str) -> Agent:
         def later(seconds: float, reason: Reason) -> None:

@@ -152,6 +152,7 @@ class Server:
                 max_request_body_size=LARGEST_BODY + 1,
                 max_request_header_size=16 * 1024,
                 ident=None,
+                asyncore_use_poll=True,  # a daemon with many targets has files beyond what select can name
                 clear_untrusted_proxy_headers=True,
             )
         except OSError as error:
@@ -168,8 +169,12 @@ class Server:
         self._thread.start()
 
     def stop(self) -> None:
-        """Answers no more."""
-        self._server.close()
+        """Answers what is being asked, then no more."""
+        from waitress.wasyncore import close_all
+
+        self._server.task_dispatcher.shutdown()
+        # Its sockets are closed by the thread that waits for them, which ends when there is none any more.
+        self._server.trigger.pull_trigger(lambda: close_all(self._server._map, ignore_all=True))
         self._thread.join(5.0)
 
 

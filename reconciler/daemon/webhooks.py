@@ -18,6 +18,9 @@ LEAST_PAUSE = 2.0
 RATE, BURST = 5.0, 50.0
 """Requests a second that are looked at, and how many at once; beyond that nothing is computed for them."""
 
+RESULTS = ("accepted", "refused", "limited")
+"""How receiving one can end, as its metric says it."""
+
 
 class Webhooks:
     """`secrets` are those of the forges that may ask; `wake(seconds)` has the source asked after so many seconds."""

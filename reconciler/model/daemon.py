@@ -1,14 +1,15 @@
 """`git` and `daemon`: what `reconcile run` follows, whom it believes, and where it listens."""
 
 import re
-from typing import Annotated, Self
+from typing import Annotated
 
-from pydantic import AfterValidator, BeforeValidator, Field, WithJsonSchema, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, WithJsonSchema
 
 from reconciler.model.base import Model, as_written, refused, wrong
 from reconciler.model.paths import RepoPath
 from reconciler.model.quantities import PositiveDuration
-from reconciler.model.text import HostAndPort, Line, VariableName
+from reconciler.model.secret import Secret
+from reconciler.model.text import HostAndPort, Line
 
 _BRANCH = re.compile(r"(?!.*(?:\.\.|@\{|//|\.lock(?:/|$)))[A-Za-z0-9_][A-Za-z0-9._/@+-]*(?<![./])", re.ASCII)
 _LOGIN_IN_URL = re.compile(r"[a-z+]+://[^/@]*:[^/@]*@")
@@ -34,26 +35,6 @@ def _repository_url(value: str) -> str:
     if _LOGIN_IN_URL.match(value):
         raise refused("holds a password", "name its source under `git.token`")
     return value
-
-
-class Secret(Model):
-    """Where a secret is: exactly one of `env` and `file`. Never the secret itself."""
-
-    env: VariableName | None = Field(None, description="Environment variable of the controller that holds it.")
-    file: Line | None = Field(None, description="File on the controller whose first line it is; `~` works.")
-
-    @model_validator(mode="before")
-    @classmethod
-    def _not_the_secret_itself(cls, value: object) -> object:
-        if isinstance(value, str | int | float):
-            raise refused("a secret doesn't belong in deploy.yaml", "name its source: `{env: NAME}` or `{file: PATH}`")
-        return value
-
-    @model_validator(mode="after")
-    def _one_source(self) -> Self:
-        if (self.env is None) == (self.file is None):
-            raise refused("needs exactly one of `env` and `file`")
-        return self
 
 
 class Git(Model):

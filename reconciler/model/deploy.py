@@ -18,6 +18,7 @@ from reconciler.model.policy import Drift, Records, Retention, Rollback, Rollout
 from reconciler.model.quantities import Tag
 from reconciler.model.target import Target
 from reconciler.model.text import ComposeName, PlainName
+from reconciler.model.windows import Window
 
 MANAGED_NAMES = frozenset({"releases", "current", "last_good", "last_good_tag", "compose.yaml", ".env", ".reconciler"})
 """What the reconciler itself keeps in deploy_dir. Source: DESIGN, "On the target"."""
@@ -60,6 +61,7 @@ class Deploy(Model):
     rollback: Rollback = Field(default_factory=Rollback.model_construct, description="What a breach leads to.")
     timeouts: Timeouts = Field(default_factory=Timeouts.model_construct, description="How long a pass waits.")
     drift: Drift = Field(default_factory=Drift.model_construct, description="How drift is looked for and treated.")
+    windows: Listing[Window] = Field((), description="When a release may be switched to; left out: always.")
     records: Records = Field(default_factory=Records.model_construct, description="The account of each mutating pass.")
     rollout: Rollout = Field(default_factory=Rollout.model_construct, description="The order of several targets.")
     retention: Retention = Field(default_factory=Retention.model_construct, description="What stays on a target.")

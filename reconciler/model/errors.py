@@ -145,3 +145,10 @@ class RevertFailed(ReconcilerError):
     """A revert did not bring the way back to health: a person is needed now."""
 
     exit_code = ExitCode.REVERT_FAILED
+
+
+class EngineStuck(ReconcilerError):
+    """The engine itself can't do what is asked until somebody restarts it: a person is needed, and no release is to
+    blame."""
+
+    exit_code = ExitCode.REVERT_FAILED

@@ -1,16 +1,14 @@
 """`gates`: the Go/No-Go checks of a release, and what counts as a breach in each."""
 
 import re
-from typing import Annotated, Literal, Self
+from typing import Annotated, Self
 
 from pydantic import AfterValidator, Field, model_validator
 
 from reconciler.model.base import Listing, Model, refused, wrong
+from reconciler.model.measured_gates import CommandGate, JsonGate, MetricGate, Vantage
 from reconciler.model.quantities import Percent, PositiveDuration
 from reconciler.model.text import Argument, HostAndPort, HttpUrl, PlainName, Text
-
-Vantage = Literal["target", "controller"]
-"""From where a gate looks: on the target 127.0.0.1 is the server itself."""
 
 _LONGEST_PATTERN = 500
 
@@ -25,6 +23,10 @@ def _pattern(value: str) -> str:
     except (RecursionError, OverflowError):
         raise wrong("a regular expression", "this one is too large to compile") from None
     return value
+
+
+_BUILT_IN = frozenset({"containers", "logs", "resources"})
+"""Names of the gates that have no `name:`."""
 
 
 class ContainersGate(Model):
@@ -77,23 +79,6 @@ class NetworkGate(Model):
         return self
 
 
-class MetricGate(Model):
-    """A number from a measuring system."""
-
-    name: PlainName = Field(description="The gate's name in messages, records and metrics.")
-    prometheus: HttpUrl = Field(description="Address of the Prometheus server.")
-    query: Text = Field(description="PromQL expression that gives one number.")
-    max: float | None = Field(None, description="A number above it is a breach (in the query's unit).")
-    min: float | None = Field(None, description="A number below it is a breach (in the query's unit).")
-    on_no_data: Literal["hold", "rollback"] = Field("hold", description="What no data or a failing query leads to.")
-
-    @model_validator(mode="after")
-    def _some_limit(self) -> Self:
-        if self.max is None and self.min is None:
-            raise refused("needs `max`, `min` or both", "without a limit nothing is a breach")
-        return self
-
-
 class ScenarioGate(Model):
     """A command in a service's container that has to succeed."""
 
@@ -117,7 +102,9 @@ class Gates(Model):
         default_factory=ResourcesGate.model_construct, description="Limits of CPU, memory and disk."
     )
     network: Listing[NetworkGate] = Field((), description="Outside services that have to be in reach.")
-    metrics: Listing[MetricGate] = Field((), description="Numbers from a measuring system.")
+    metrics: Listing[MetricGate] = Field((), description="Numbers from Prometheus.")
+    json_: Listing[JsonGate] = Field((), alias="json", description="Fields of JSON documents that a URL answers.")
+    commands: Listing[CommandGate] = Field((), description="Commands that measure.")
     scenarios: Listing[ScenarioGate] = Field((), description="Commands that have to succeed in a container.")
 
     @model_validator(mode="after")
@@ -125,9 +112,11 @@ class Gates(Model):
         if self.window < self.interval:
             raise refused("is shorter than `gates.interval`", "nothing would be measured twice", at=("window",))
         seen: set[str] = set()
-        for section in ("http", "network", "metrics", "scenarios"):
+        own = {"metrics", "json_", "commands"}
+        for section in ("http", "network", "metrics", "json_", "commands", "scenarios"):
             for position, gate in enumerate(getattr(self, section)):
-                if gate.name in seen:
-                    raise refused(f"is the name of another gate: {gate.name}", at=(section, position, "name"))
+                if gate.name in seen or (section in own and gate.name in _BUILT_IN):
+                    at = (section.rstrip("_"), position, "name")
+                    raise refused(f"is the name of another gate: {gate.name}", at=at)
                 seen.add(gate.name)
         return self

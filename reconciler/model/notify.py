@@ -7,8 +7,8 @@ from typing import Annotated, Literal, Self
 from pydantic import AfterValidator, BeforeValidator, Field, WithJsonSchema, model_validator
 
 from reconciler.model.base import Listing, Model, as_written, refused, wrong
-from reconciler.model.daemon import Secret
 from reconciler.model.quantities import PositiveDuration
+from reconciler.model.secret import Secret
 from reconciler.model.text import HttpUrl
 
 

@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from reconciler.dataclass import dataclass
 from reconciler.model.base import Location
 
-LATER_SECTIONS = ("windows", "pipeline", "approvals", "migrations", "language")
+LATER_SECTIONS = ("pipeline", "approvals", "migrations", "language")
 """Whole sections that come with the work that needs them. Source: DESIGN, "deploy.yaml"."""
 
 
@@ -33,7 +33,6 @@ def _equal(later: object) -> Callable[[object], bool]:
 
 NOT_YET = (
     NotYet("image.delivery", _equal("archive"), "leave it out or set it to `registry`"),
-    NotYet("gates.metrics", bool, "leave it out"),
     NotYet("gates.scenarios", bool, "leave it out"),
     NotYet("rollout.canary", bool, "leave it out"),
     NotYet("rollout.max_parallel", _other_than(5), "leave it out or set it to `5`"),

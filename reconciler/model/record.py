@@ -5,8 +5,8 @@ from enum import StrEnum
 
 from pydantic import Field
 
-from reconciler.model.measure import GateKind, Outcome
-from reconciler.model.stored import FORMAT, Stored
+from reconciler.model.measure import GateKind, OnSilence, Outcome, VerdictKind
+from reconciler.model.stored import FORMAT, Stabilization, Stored
 
 
 class RecordKind(StrEnum):
@@ -30,6 +30,37 @@ class RecordedMeasurement(Stored):
     query: str = Field(description="What was asked.")
     seen: str = Field(description="What was really there, masked.")
     value: float | None = Field(None, description="The number behind it, in the unit of the query.")
+    fatal: bool = Field(False, description="Whether it ended the window at once.")
+    omitted: int = Field(0, description="How many passes of this gate followed that the record leaves out.")
+
+
+class RecordedLimits(Stored):
+    """How the measurements of one gate were judged."""
+
+    gate: str = Field(description="The gate's name.")
+    kind: GateKind = Field(description="The gate's kind.")
+    breach_limit: int | None = Field(None, description="The gate's own limit; none: that of the judgement.")
+    min_samples: int = Field(1, description="Least measurements in a window that say something of the app.")
+    due: datetime | None = Field(None, description="From when on it was measured, UTC.")
+    skipped: str = Field("", description="Why it wasn't measured at all.")
+    on_no_data: OnSilence = Field(OnSilence.HOLD, description="What no data led to.")
+    on_error: OnSilence = Field(OnSilence.HOLD, description="What an error led to.")
+
+
+class Judgement(Stored):
+    """A verdict over one window, or one round of stabilization, with everything that it follows from."""
+
+    release: str = Field(description="The release that was judged.")
+    at: datetime = Field(description="When, UTC.")
+    verdict: VerdictKind = Field(description="go, hold or no_go.")
+    reason: str = Field(description="Why, in one sentence.")
+    measurements: int = Field(description="How many of the record's measurements are its own, in their order.")
+    gates: tuple[RecordedLimits, ...] = Field((), description="The limits of each gate.")
+    breach_limit: int = Field(description="Breaches that were endured of a gate without a limit of its own.")
+    error_limit: int = Field(description="Errors in a row that a window's verdict held for.")
+    before: Stabilization | None = Field(None, description="For a round of stabilization: what was counted before it.")
+    period: float | None = Field(None, description="For a round: seconds until a release is stable.")
+    interval: float | None = Field(None, description="For a round: seconds from one to the next.")
 
 
 class RunRecord(Stored):
@@ -56,6 +87,7 @@ class RunRecord(Stored):
     plan: tuple[str, ...] = Field((), description="The steps, each with its reason.")
     changes: tuple[str, ...] = Field((), description="The fields that differ between the two releases.")
     measurements: tuple[RecordedMeasurement, ...] = Field((), description="What the gates saw.")
+    judgements: tuple[Judgement, ...] = Field((), description="What they amounted to, window by window.")
     verdict: str = Field(description="go, hold, no_go, interrupted or failed.")
     reason: str = Field(description="Why, in one sentence.")
     quarantined: str | None = Field(None, description="The release that won't be tried again without a person.")

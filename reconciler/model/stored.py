@@ -144,13 +144,14 @@ class Stabilization(Stored):
     """Passing time counted so far (seconds) and the limits' counters since the release was verified.
 
     `measured_at` is the last round if it passed, `looked_at` the last round whatever it said: what was seen then isn't
-    counted again.
+    counted again. `breached` counts for each gate that has a limit of its own.
     """
 
     covered: float = 0.0
     measured_at: datetime | None = None
     looked_at: datetime | None = None
     breaches: int = 0
+    breached: dict[str, int] = Field(default_factory=dict)
     inconclusive: int = 0
     no_data: int = 0
     errors: int = 0

@@ -91,8 +91,9 @@ class Ended(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Alone:
-    """What a target did without us. `sick` names the containers that weren't well when the lease ran out; `told` is its
-    own journal, a line for each step."""
+    """What a target did without us. `sick` names the containers that weren't well when the lease ran out, `stuck` the
+    ports for which its engine, and no release, is to blame for that; `told` is its own journal, a line for each step.
+    """
 
     lease: str
     run: str
@@ -102,6 +103,7 @@ class Alone:
     at: datetime
     sick: str
     told: tuple[str, ...]
+    stuck: str = ""
 
     @property
     def served_back(self) -> bool:

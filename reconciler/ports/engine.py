@@ -161,6 +161,10 @@ class Engine(Protocol):
     def add_keepers(self, project: str, app: str, image_ids: frozenset[str]) -> None:
         """Makes sure of one running keeper for each image, and removes none."""
 
+    def holders(self, port: int) -> tuple[str, ...]:
+        """Names of the containers, of any project, that have this port of the host or take it when they start again:
+        none that is stopped."""
+
     def environments(self, project: str) -> Mapping[str, tuple[Mapping[str, str], ...]]:
         """Service → the environment of each of its containers (secret)."""
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Protocol
 
-from reconciler.model.measure import GateKind, Measurement
+from reconciler.model.measure import GateKind, GateLimits, Measurement
 
 
 class Gate(Protocol):
@@ -16,7 +16,11 @@ class Gate(Protocol):
 
     @property
     def kind(self) -> GateKind:
-        """Which limits apply."""
+        """Which rules apply."""
+
+    @property
+    def limits(self) -> GateLimits:
+        """How its measurements are judged, and from when on it is measured."""
 
     def measure(self) -> Measurement:
         """One reading, with its own time-out. A gate that can't measure says so by its outcome.

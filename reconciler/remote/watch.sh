@@ -47,7 +47,8 @@ listed() {
 # One line for each: service, state, and the engine's words on how it is.
 containers() { listed '{{.Label "com.docker.compose.service"}} {{.State}} {{.Status}}'; }
 
-# Those that aren't well, in one line. What a person stopped isn't ill: that ends with 0, 137 or 143. With $1, a moment
+# Those that aren't well, in one line. What a person stopped isn't ill: that ends with 0, 137 or 143. Nor is what ran when
+# the power was cut, and was being replaced: the engine notes 255 then, and doesn't start it again. With $1, a moment
 # of the wall clock, those made since then are ill, too, that the engine had to start again: between two starts they run.
 ill() {
     if [ -n "$1" ]; then
@@ -60,10 +61,19 @@ ill() {
     fi
     containers | while read -r service state status; do
         case "$state $status" in
-        *'(unhealthy)'* | restarting* | dead*) printf '%s (%s) ' "$service" "$status" ;;
-        exited*'Exited (0)'* | exited*'Exited (137)'* | exited*'Exited (143)'*) ;;
+        dead*) ;; # by its health check it may be unhealthy, too
+        *'(unhealthy)'* | restarting*) printf '%s (%s) ' "$service" "$status" ;;
+        exited*'Exited (0)'* | exited*'Exited (137)'* | exited*'Exited (143)'* | exited*'Exited (255)'*) ;;
         exited*) printf '%s (%s) ' "$service" "$status" ;;
         esac
+    done
+}
+
+# Those that were made and never came to run, or whose end or removal was cut short: the release isn't to blame for that,
+# and yet it doesn't serve.
+unfinished() {
+    containers | while read -r service state status; do
+        case "$state $status" in created* | dead* | removing* | exited*'Exited (255)'*) printf '%s ' "$service" ;; esac
     done
 }
 
@@ -89,6 +99,32 @@ wait_for() {
     done
 }
 
+# Says the ports that the engine refuses in the text on standard input although no container has them: one that died
+# while it started a container holds them for nobody until it is restarted (docs/crash-safety.md).
+nobodys() {
+    sed -n 's/.*Bind for .*:\([0-9]*\) failed: port is already allocated.*/\1/p' | sort -u | while read -r port; do
+        if [ -z "$(docker ps -q --filter "publish=$port" --filter "publish=$port/udp")" ]; then printf '%s ' "$port"; fi
+    done
+}
+
+# The same of what the engine said when it last couldn't start a container of the project.
+stuck() { listed '{{.ID}}' | xargs -r docker inspect --format '{{.State.Error}}' | nobodys; }
+
+# Compose for these services. It is called again where it fails, as a pass does it (cycle/apply.py): the engine may be
+# busy still with the container that has to go.
+bring_up() {
+    for attempt in 1 2 3; do
+        if [ "$attempt" -gt 1 ]; then
+            sleep 2 &
+            wait $!
+        fi
+        if said=$(cd "$dir" && compose up -d --no-deps --no-build --pull never "$@" 2>&1 </dev/null); then return 0; fi
+    done
+    port=$(printf '%s\n' "$said" | nobodys)
+    if [ -n "$port" ]; then tell "the engine holds port ${port% } for a container that is gone, until it is restarted"; fi
+    return 1
+}
+
 follow() {
     while read -r what service more; do
         case $what in
@@ -105,7 +141,7 @@ follow() {
         up)
             tell "bringing up $service $more"
             # shellcheck disable=SC2086 # names of services
-            (cd "$dir" && compose up -d --no-deps --no-build --pull never "$service" $more) </dev/null || return 1
+            bring_up "$service" $more || return 1
             ;;
         esac
     done <"$base/reverting/steps"
@@ -132,8 +168,9 @@ go_back() {
         sick=
         if [ "$mode" = switch ]; then sick=$(field since "$base/reverting"); fi
         sick=$(ill "$sick")
+        stuck=$(stuck)
         tell "no sign of life from the pass for $(field seconds "$base/reverting") s; ${sick:-every container is well}"
-        if [ -z "$sick" ] && [ "$(field silence "$base/reverting")" = keep ]; then
+        if [ -z "$sick$stuck$(unfinished)" ] && [ "$(field silence "$base/reverting")" = keep ]; then
             result=kept
         else
             tell "going back from $entering to $back"
@@ -150,7 +187,7 @@ go_back() {
                 tell "going back failed"
             fi
         fi
-        printf 'result %s\nsick %s\nat %s\n' "$result" "$sick" "$(date +%s)" >>"$base/reverting/about"
+        printf 'result %s\nsick %s\nstuck %s\nat %s\n' "$result" "$sick" "$stuck" "$(date +%s)" >>"$base/reverting/about"
         rm -rf "$base/outcome"
         ours "$base"
         durable "$base/reverting/about" "$base/reverting"

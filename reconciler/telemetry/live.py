@@ -77,8 +77,8 @@ class LiveMetrics:
             if (sample.app, sample.target) in self._expected:
                 count(self._targets, sample)
 
-    def seen(self, app: str, target: str, *, sync: str, health: str) -> None:
-        """Somebody looked, outside of a pass."""
+    def seen(self, app: str, target: str, *, sync: str | None = None, health: str | None = None) -> None:
+        """Somebody looked, outside of a pass; what is None stays as it was."""
         with self._lock:
             if (app, target) in self._expected:
                 self._stand(app, target, sync=sync, health=health)
@@ -148,6 +148,8 @@ class LiveMetrics:
         for name in ("target_up", "event_stream_up"):
             self._targets.set(name, at, 0)
 
-    def _stand(self, app: str, target: str, *, sync: str, health: str) -> None:
-        self._targets.one_hot("app_sync_status", (app, target), SYNC, sync)
-        self._targets.one_hot("app_health_status", (app, target), HEALTH, health)
+    def _stand(self, app: str, target: str, *, sync: str | None, health: str | None) -> None:
+        if sync is not None:
+            self._targets.one_hot("app_sync_status", (app, target), SYNC, sync)
+        if health is not None:
+            self._targets.one_hot("app_health_status", (app, target), HEALTH, health)

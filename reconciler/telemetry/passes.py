@@ -44,7 +44,7 @@ def sample_of(deploy: Deploy, result: PassResult, *, at: float, by_hand: bool = 
         up=result.result != "unreachable",
         reconcile_s=spent.get("pass", 0.0),
         remembered=_remembered(deploy, result, state) if state is not None else None,
-        lease_deadline_ts=at + deploy.rollback.watchdog if result.lease is Mode.SWITCH else None,
+        lease_deadline_ts=_lease_deadline(deploy, result, at),
         deploy_s=spent.get("pass") if switched else None,
         rollback_s=spent.get("revert"),
         deploys={switched: 1} if switched else {},
@@ -68,10 +68,24 @@ def _remembered(deploy: Deploy, result: PassResult, state: TargetState) -> Remem
         last_good_ts=proved.timestamp() if proved else None,
         blind=result.result == "held" and not _breaches(result.measurements),
         quarantined=len(state.quarantine),
-        desired_quarantined=result.release in state.quarantine,
+        desired_quarantined=_desired_quarantined(result, state),
         covered_s=counted if stabilizing else None,
         period_s=deploy.stabilization.period,
     )
+
+
+def _lease_deadline(deploy: Deploy, result: PassResult, at: float) -> float | None:
+    """When a target acts that was lost in the middle of a switch. What another took over, that one has in hand."""
+    is_lost = result.lease is Mode.SWITCH and result.exit_code is not ExitCode.LOCKED
+    return at + deploy.rollback.watchdog if is_lost else None
+
+
+def _desired_quarantined(result: PassResult, state: TargetState) -> bool | None:
+    if not state.quarantine:
+        return False
+    left = {"reverted", "revert_failed", "rolled_back"}  # then `release` is the one that was left
+    desired = result.desired or (result.release if result.result in left else None)
+    return None if desired is None else desired in state.quarantine
 
 
 def _health(result: PassResult) -> Health:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
@@ -112,6 +112,7 @@ def daemon(desk: Desk, *, accept: str | None = None) -> Wired:
     """
     spec = desk.deploy
     follows = followers(desk, accept=accept)
+    secrets = _webhook_secrets(desk)
     metrics = LiveMetrics(__version__, started_at=time.time())
     tellers = _tellers(desk, metrics)
     service = Service(
@@ -120,17 +121,16 @@ def daemon(desk: Desk, *, accept: str | None = None) -> Wired:
         every=spec.git.every,
         grace=spec.git.grace,
         push_every=spec.records.push_every,
-        listeners=(Meter(metrics, follows.outbox), *tellers),
+        listeners=(Meter(metrics, follows.outbox, secrets), *tellers),
     )
-    hooks = _webhooks(desk, service)
     token = spec.daemon.token
     site = Site(
         is_alive=service.is_alive,
         is_ready=service.is_ready,
         metrics=metrics.exposition,
         page=lambda _path: None,
-        webhooks=hooks,
-        token=secret_of(token, "daemon.token", desk.file.parent, desk.redactor) if token else None,
+        webhooks=Webhooks(secrets, service.wake),
+        token=secret_of(token, "daemon.token", desk.own_directory, desk.learn) if token else None,
         count=metrics.webhook,
     )
     host, _, port = spec.daemon.listen.rpartition(":")
@@ -150,15 +150,14 @@ def _tellers(desk: Desk, metrics: LiveMetrics) -> tuple[Notifier | CommitStatuse
     return tuple(tellers)
 
 
-def _webhooks(desk: Desk, service: Service) -> Webhooks:
+def _webhook_secrets(desk: Desk) -> Mapping[str, str]:
     spec = desk.deploy.daemon.webhooks
     named = {"github": spec.github, "gitlab": spec.gitlab, "gitea": spec.gitea}
-    secrets = {
-        forge: secret_of(secret, f"daemon.webhooks.{forge}", desk.file.parent, desk.redactor)
+    return {
+        forge: secret_of(secret, f"daemon.webhooks.{forge}", desk.own_directory, desk.learn)
         for forge, secret in named.items()
         if secret is not None
     }
-    return Webhooks(secrets, service.wake)
 
 
 def followers(desk: Desk, *, accept: str | None = None) -> Followers:

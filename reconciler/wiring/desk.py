@@ -26,6 +26,7 @@ from reconciler.later import Later, once
 from reconciler.model.deploy import Deploy
 from reconciler.model.env import EnvValues
 from reconciler.model.errors import PreflightFailed
+from reconciler.model.measure import Subject
 from reconciler.model.release import Rendering
 from reconciler.model.sources import SourceTree
 from reconciler.model.stored import ServiceFacts
@@ -35,11 +36,14 @@ from reconciler.telemetry.log import RedactorHolder
 from reconciler.telemetry.redact import Redactor
 
 if TYPE_CHECKING:
+    from pydantic import SecretStr
+
     from reconciler.adapters.engine.engine import DockerEngine
     from reconciler.adapters.engine.reader import Reader
     from reconciler.adapters.env.desk import EnvDesk
     from reconciler.adapters.records.queue import Queue
     from reconciler.adapters.records.store import RecordDirectory
+    from reconciler.core.windows import Recurring
 
 CONNECT_TIMEOUT = 10.0
 """Seconds to a login."""
@@ -66,11 +70,15 @@ class Desk:
         text = file.read_text(encoding="utf-8", errors="replace") if file.is_file() else ""
         return cls(file, load_deploy(file), redactor, interrupt, text, private)
 
+    @property
+    def own_directory(self) -> Path:
+        """Where files lie that git doesn't bring: what relative paths of secrets begin at."""
+        return self.private or self.file.parent.resolve()
+
     def reopened(self, file: Path) -> Desk:
         """Another deploy.yaml, or the same one again, at the same desk: files that git doesn't bring stay where they
         are. Raises DesiredStateError."""
-        private = self.private or self.file.parent.resolve()
-        return Desk.open(file, self.redactor, self.interrupt, private=private)
+        return Desk.open(file, self.redactor, self.interrupt, private=self.own_directory)
 
     def records(self) -> RecordDirectory:
         """Where run records are."""
@@ -151,14 +159,27 @@ class Desk:
             sources=once(self.sources),
             commit=once(lambda: commit or commit_of(self.file)),
             records=records or cast("RecordStore", Later(self.records)),
+            windows=self.windows(),
         )
+
+    def windows(self) -> Sequence[Recurring]:
+        """When a release may be switched to. Raises DesiredStateError."""
+        if not self.deploy.windows:
+            return ()
+        from reconciler.adapters.cron import windows_of
+
+        return windows_of(self.deploy, self.file)
 
     def credentials(self) -> Credentials | None:
         """The login at the registry, where deploy.yaml names one."""
         spec = self.deploy.image.credentials
         if spec is None:
             return None
-        return registry_login(spec, lambda found: self.redactor.set_redactor(Redactor(others=[found])))
+        return registry_login(spec, self.learn)
+
+    def learn(self, secret: SecretStr) -> None:
+        """Masks it from now on."""
+        self.redactor.set_redactor(Redactor(others=[secret]))
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,6 +191,7 @@ class Work:
     sources: Callable[[], SourceTree]
     commit: Callable[[], str | None]
     records: RecordStore
+    windows: Sequence[Recurring]
 
     def on(
         self,
@@ -203,8 +225,9 @@ class Work:
         clock = SystemClock(interrupt)
         mask = Mask(self.desk.redactor, self.desk.public, env.public)
 
-        def gates(services: Mapping[str, ServiceFacts], since: datetime) -> Sequence[Gate]:
+        def gates(services: Mapping[str, ServiceFacts], since: datetime, subject: Subject) -> Sequence[Gate]:
             from reconciler.adapters.gates.build import GateContext, gates_for
+            from reconciler.adapters.gates.names import Names
 
             return gates_for(
                 deploy.gates,
@@ -217,6 +240,9 @@ class Work:
                     clock=clock,
                     redact=mask.text,
                     deploy_dir=str(target.deploy_dir),
+                    names=Names(deploy.app, name, subject),
+                    learn=self.desk.learn,
+                    desk=self.desk.own_directory,
                 ),
             )
 
@@ -238,6 +264,7 @@ class Work:
             say=say,
             interrupted=interrupt,
             who=controller(),
+            windows=self.windows,
             patience=patience,
         )
 

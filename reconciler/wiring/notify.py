@@ -31,7 +31,7 @@ NOTICES, COMMITS = "notices.json", "commits.json"
 def notifier(desk: Desk, directory: Path | None, *, grace: float, count: Count = lambda _event, _ok: None) -> Notifier:
     """Tells the Apprise URLs, and remembers in `directory` (None: nowhere). Raises EnvError."""
     spec = desk.deploy.notify
-    urls = secrets_of(spec.urls, "notify.urls", desk.file.parent, desk.redactor) if spec.urls else ()
+    urls = secrets_of(spec.urls, "notify.urls", desk.own_directory, desk.learn) if spec.urls else ()
     messengers = [AppriseMessenger(url) for url in urls]
     return Notifier(
         desk.deploy.app,
@@ -51,7 +51,7 @@ def commit_statuses(
     spec = desk.deploy.notify.commit_status
     if spec is None:
         return None
-    token = secret_of(spec.token, "notify.commit_status.token", desk.file.parent, desk.redactor)
+    token = secret_of(spec.token, "notify.commit_status.token", desk.own_directory, desk.learn)
     app = desk.deploy.app
     forge = ForgeStatuses(spec.forge, spec.api, spec.repository, token, f"reconciler/{app}")
     file = directory / COMMITS if directory else None

@@ -105,7 +105,7 @@ def remote_of(desk: Desk, url: str | None = None) -> Remote:
     return Remote(
         url=url or spec.url or "",
         username=spec.username,
-        token=secret_of(spec.token, "git.token", desk.file.parent, desk.redactor) if spec.token else None,
+        token=secret_of(spec.token, "git.token", desk.own_directory, desk.learn) if spec.token else None,
         identity_file=Path(spec.identity_file).expanduser() if spec.identity_file else None,
         timeout=spec.timeout,
     )

@@ -57,8 +57,11 @@ class Daemon:
             return error.code, error.read().decode()
 
     def metric(self, name: str, **labels: str) -> float | None:
-        """The value of one series; None where there is none."""
-        _, body = self.ask("/metrics")
+        """The value of one series; None where there is none, or nobody answers yet."""
+        try:
+            _, body = self.ask("/metrics")
+        except urllib.error.URLError:
+            return None
         for line in body.splitlines():
             if line.startswith((f"{name}{{", f"{name} ")):
                 found = dict(re.findall(r'(\w+)="([^"]*)"', line))
@@ -121,10 +124,15 @@ def published(job: Job, remote: Path) -> None:
 
 @contextmanager
 def daemon(
-    job: Job, tmp: Path, *, edits: Mapping[str, Any] | None = None, env: Mapping[str, str] | None = None
+    job: Job,
+    tmp: Path,
+    *,
+    edits: Mapping[str, Any] | None = None,
+    env: Mapping[str, str] | None = None,
+    port: int | None = None,
 ) -> Iterator[Daemon]:
     """Starts a daemon that follows a bare repository; it, and what it was started with, are gone at the end."""
-    remote, state, port = tmp / "remote.git", tmp / "state", free_port()
+    remote, state, port = tmp / "remote.git", tmp / "state", port or free_port()
     if not remote.exists():
         job.repo.edit(
             {

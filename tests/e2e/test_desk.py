@@ -114,6 +114,24 @@ def test_history_and_show_read_what_was_recorded(desk: Job) -> None:
         assert desk.run("show", wrong, expect=64).stderr.count("\n") == 1
 
 
+def test_replay_needs_the_record_alone_and_finds_a_forged_one(desk: Job) -> None:
+    (path,) = desk.repo.records()
+    run = desk.record(path)["run"]
+    done = desk.repo.reconcile("replay", run, env={"PATH": "/nonexistent", "DOCKER_HOST": "unix:///nonexistent"})
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.endswith(f"{run}: agrees\n")
+    assert "containers containers: " in done.stdout
+    text = path.read_text()
+    try:
+        path.write_text(text.replace("  outcome: pass", "  outcome: breach"))
+        assert desk.run("replay", run, expect=1).stdout.endswith(f"{run}: differs\n")
+        found = desk.json("replay", run, expect=1)
+        assert (found["agrees"], found["judgements"][0]["recomputed"]["verdict"]) == (False, "no_go")
+    finally:
+        path.write_text(text)
+    assert desk.run("replay", "nosuch", expect=64).stderr.count("\n") == 1
+
+
 @pytest.mark.parametrize(
     "command",
     ["validate", "plan", "status", "history", "--once", "--once --dry-run", "adopt", "retry", "suspend -m x", "resume"],
@@ -168,6 +186,7 @@ def test_a_locked_target_is_unknown_in_the_metrics_and_not_down(desk: Job, tmp_p
         ("--dry-run", 64),
         ("suspend", 64),
         ("show", 64),
+        ("replay", 64),
         ("--once --output yaml", 64),
         ("--once --target nosuch", 64),
         ("plan --target", 64),

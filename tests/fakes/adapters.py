@@ -25,7 +25,7 @@ from reconciler.model.sweep import SweepReport, Written
 from reconciler.model.trace import Change, Login
 from reconciler.model.watchdog import Lease, Silence
 from reconciler.ports import Completed, Credentials, Events, Origin, Survey, Usage
-from tests.fakes.dock import image_of
+from tests.fakes.dock import HAS_PORT, NO_PORT, image_of
 from tests.fakes.target import KEY, Held, Message, Steps, Target
 from tests.fakes.target import Lease as LeaseThere
 
@@ -404,6 +404,10 @@ class FakeEngine:
     def add_keepers(self, project: str, app: str, image_ids: frozenset[str]) -> None:
         self._link.change("keepers", lambda: self._held(image_ids))
 
+    def holders(self, port: int) -> tuple[str, ...]:
+        self._link.ask("holders")
+        return () if self._dock.is_stuck else ("another",)
+
     def environments(self, project: str) -> Mapping[str, tuple[Mapping[str, str], ...]]:
         return {}
 
@@ -419,6 +423,8 @@ class FakeEngine:
 
     def _set(self, container_id: str, *, runs: bool) -> Steps:
         box = self._dock.boxes.get(container_id)
+        if runs and box is not None and box.service == HAS_PORT and self._dock.is_stuck:
+            raise PreflightFailed(f"prod: the engine refused (500): {NO_PORT}")
         if box is not None:
             box.runs = runs
         yield

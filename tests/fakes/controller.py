@@ -16,7 +16,7 @@ from reconciler.cycle.result import PassResult
 from reconciler.model.deploy import Deploy
 from reconciler.model.env import EnvValues
 from reconciler.model.errors import ExitCode, ReconcilerError
-from reconciler.model.measure import GateKind, Measurement, Outcome
+from reconciler.model.measure import GateKind, GateLimits, Measurement, Outcome, Subject
 from reconciler.model.record import RunRecord
 from reconciler.model.sources import SourceFile, SourceTree
 from reconciler.model.stored import ServiceFacts
@@ -198,6 +198,7 @@ class HealthGate:
     is_blind: Callable[[], bool]
     name: str = "containers"
     kind: GateKind = GateKind.CONTAINERS
+    limits: GateLimits = field(default_factory=lambda: GateLimits("containers", GateKind.CONTAINERS))
 
     def measure(self) -> Measurement:
         well = {c.service for c in self.engine.containers(APP, details=True) if c.runs and c.health == "healthy"}
@@ -271,7 +272,7 @@ class Controller:
         deploy = deploy_of(self.tag, self.on_silence, self.retained)
         engine, clock = FakeEngine(self.link), Clock(self.link, self.skew)
 
-        def gates(services: Mapping[str, ServiceFacts], since: datetime) -> Sequence[HealthGate]:
+        def gates(services: Mapping[str, ServiceFacts], since: datetime, subject: Subject) -> Sequence[HealthGate]:
             return [HealthGate(engine, services, clock, self.is_blind)]
 
         return TargetContext(

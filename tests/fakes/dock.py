@@ -9,6 +9,9 @@ from typing import Any
 
 from reconciler.model.observed import LABEL_DIGEST, ContainerFacts
 
+NO_PORT = "Bind for 0.0.0.0:80 failed: port is already allocated"
+HAS_PORT = "web"
+
 
 def image_of(reference: str) -> str:
     """The id that an image has wherever it is."""
@@ -28,7 +31,10 @@ class Box:
 
 @dataclass
 class Dock:
-    """`ill` are the images whose containers are unhealthy; `refusals` counts the next `compose up` that will fail."""
+    """`ill` are the images whose containers are unhealthy; `refusals` counts the next `compose up` that will fail.
+
+    `is_stuck` is an engine that lost its power while it started `web`: it holds that one's port until it is restarted.
+    """
 
     images: set[str] = field(default_factory=set)
     registry: dict[str, str] = field(default_factory=dict)
@@ -37,6 +43,7 @@ class Dock:
     ill: set[str] = field(default_factory=set)
     refusals: int = 0
     is_pullable: bool = True
+    is_stuck: bool = False
     _made: int = 0
 
     def facts(self) -> tuple[ContainerFacts, ...]:
@@ -59,7 +66,18 @@ class Dock:
 
     def sick(self) -> str:
         """`ill` of watch.sh: what a person stopped isn't ill."""
-        return " ".join(f"{c.service} ({c.health})" for c in self.facts() if c.health == "unhealthy")
+        return " ".join(
+            f"{c.service} ({c.health or c.state})"
+            for c in self.facts()
+            if c.health == "unhealthy" or self._is_refused(c)
+        )
+
+    def stuck(self) -> str:
+        """`stuck` of watch.sh."""
+        return "80" if any(map(self._is_refused, self.facts())) else ""
+
+    def _is_refused(self, container: ContainerFacts) -> bool:
+        return self.is_stuck and container.service == HAS_PORT and not container.runs
 
     def up(self, model: Mapping[str, Any], services: Sequence[str], said: list[str]) -> Iterator[None]:
         """`docker compose up -d --no-deps --pull never SERVICE...`, which can be killed between any two steps.
@@ -68,7 +86,7 @@ class Dock:
         """
         if self.refusals:
             self.refusals -= 1
-            said.append("port is already allocated")
+            said.append(NO_PORT)
             return
         for service in services:
             definition = model["services"].get(service)
@@ -76,8 +94,12 @@ class Dock:
                 said.append(f"no such service: {service}")
                 return
             image, digest = definition["image"], definition["labels"][LABEL_DIGEST]
+            is_refused = self.is_stuck and service == HAS_PORT
             there = [box for box in self.boxes.values() if box.service == service]
             if len(there) == 1 and (there[0].image, there[0].digest) == (image, digest):
+                if is_refused and not there[0].runs:
+                    said.append(NO_PORT)
+                    return
                 there[0].runs = True
                 continue
             if image not in self.images:
@@ -87,8 +109,24 @@ class Dock:
                 del self.boxes[box.id]
             yield
             self._made += 1
-            self.boxes[f"c{self._made}"] = Box(f"c{self._made}", service, image, digest)
+            self.boxes[f"c{self._made}"] = Box(f"c{self._made}", service, image, digest, runs=not is_refused)
+            if is_refused:
+                said.append(NO_PORT)
+                return
             yield
+
+    def lose_power(self) -> None:
+        """While it starts `web`, which doesn't come back."""
+        self.is_stuck = True
+        for box in self.boxes.values():
+            box.runs = box.runs and box.service != HAS_PORT
+
+    def restart(self) -> None:
+        """As a person does: what it couldn't start it starts then."""
+        if self.is_stuck:
+            self.is_stuck = False
+            for box in self.boxes.values():
+                box.runs = box.runs or box.service == HAS_PORT
 
     def prune(self) -> None:
         """`docker system prune -af`: what doesn't run goes, and every image that no container is of."""

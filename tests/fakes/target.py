@@ -340,7 +340,7 @@ class Target:
             self.busy = self.fence = False
 
     def _revert(self, lease: Lease, mine: int) -> Steps:
-        sick, back = self.dock.sick(), lease.about["back"]
+        sick, stuck, back = self.dock.sick(), self.dock.stuck(), lease.about["back"]
         lease.told.append(f"{self.now:.0f} no sign of life; {sick or 'every container is well'}")
         yield
         if not sick and lease.about["silence"] == "keep":
@@ -353,7 +353,7 @@ class Target:
             yield from self._follow(lease, mine, said)
             result = "revert_failed" if said or self.dock.sick() else "reverted"
         self.tell("outcome", mine, lease)
-        lease.about |= {"result": result, "sick": sick, "at": f"{self.now:.0f}"}
+        lease.about |= {"result": result, "sick": sick, "stuck": stuck, "at": f"{self.now:.0f}"}
         self.outcome = None
         yield
         self.outcome, self.reverting = lease, None

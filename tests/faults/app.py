@@ -121,6 +121,15 @@ class App:
                 hurt.append(f"user data {name} was {'changed' if after else 'removed'}")
         return hurt
 
+    def port_is_nobodys(self) -> bool:
+        """Whether the engine, which came up after a power cut, holds the app's port for a container that is gone.
+
+        By its own log since then: it removed an endpoint that belonged to no container, and has refused the port.
+        Nothing but its restart frees that port (moby/libnetwork#1790).
+        """
+        refused = f"Bind for 127.0.0.1:{self.project.port} failed: port is already allocated"
+        return all(any(sign in line for line in self.lab.server.log) for sign in ("Removing stale endpoint", refused))
+
     def remove(self) -> None:
         """Everything of it, on the server and here."""
         self.project.remove()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import logging
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -179,8 +180,11 @@ def test_what_serves_another_tag_is_no_success(server: Sink) -> None:
     marks.saw(SHA, ("prod",), seen("drifted", tag=OTHER, at=state(TAG)))
     marks.saw(SHA, ("prod",), seen("blocked", tag=OTHER, at=state(TAG, suspended=True)))
     marks.at_once(5)
-
     assert shown(server) == [("c", "pending")]
+
+    marks.saw(SHA, ("prod",), replace(seen("blocked", tag=OTHER, at=state(TAG)), desired="x"))
+    marks.at_once(5)
+    assert shown(server) == [("c", "pending"), ("c", "failure")]
 
 
 def test_a_commit_that_another_one_overtook_doesn_t_stay_pending(server: Sink) -> None:

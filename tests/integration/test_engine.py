@@ -23,6 +23,7 @@ from reconciler.model.observed import LABEL_APP, LABEL_DIGEST
 from reconciler.ports import Credentials, Transport
 from tests.integration.lab import FOREVER, Lab, new_lab
 from tests.world import unfenced
+from tests.world.network import free_port
 from tests.world.registry import Login, registry
 from tests.world.sshd import SshServer, ssh_server
 
@@ -358,6 +359,35 @@ class TestChanges:
             for done in [pool.submit(engine.remove, web, stop_timeout=1) for _ in range(4)]:
                 done.result()
         assert not lab.exists(web)
+
+
+class TestPorts:
+    def test_who_has_a_port_or_takes_it_again(self, lab: Lab, engine: DockerEngine) -> None:
+        def publishing(service: str, port: int, script: str = FOREVER, restart: str = "no") -> str:
+            bindings = {"8000/tcp": [{"HostIp": "127.0.0.1", "HostPort": str(port) if port else ""}]}
+            return lab.run(
+                service,
+                script,
+                ExposedPorts={"8000/tcp": {}},
+                HostConfig={"NetworkMode": "bridge", "PortBindings": bindings, "RestartPolicy": {"Name": restart}},
+            )
+
+        def name(container: str) -> str:
+            return str(lab.details(container)["Name"]).removeprefix("/")
+
+        port, other = free_port(), free_port()
+        up = publishing("up", port)
+        assert engine.holders(port) == (name(up),)
+        lab.client.pause(up)
+        assert engine.holders(port) == (name(up),)
+        lab.client.unpause(up)
+        lab.client.stop(up, timeout=1)
+        assert engine.holders(port) == ()
+        loops = publishing("loops", other, "exit 1", "always")
+        assert engine.holders(other) == (name(loops),)
+        chosen = publishing("chosen", 0)
+        given = int(lab.details(chosen)["NetworkSettings"]["Ports"]["8000/tcp"][0]["HostPort"])
+        assert engine.holders(given) == (name(chosen),)
 
 
 class TestHost:

@@ -18,12 +18,13 @@ from typing import Any
 import pytest
 
 from reconciler.adapters.gates.build import GateContext, gates_for
+from reconciler.adapters.gates.names import Names
 from reconciler.adapters.transport.local import LocalTransport
 from reconciler.adapters.transport.ssh import SshTransport
 from reconciler.adapters.transport.ssh_settings import SshSettings
 from reconciler.model.errors import TargetUnreachable
 from reconciler.model.gates import Gates
-from reconciler.model.measure import GateKind, Measurement, Outcome
+from reconciler.model.measure import GateKind, Measurement, Outcome, Subject
 from reconciler.model.stored import ServiceFacts
 from reconciler.ports import Gate, Transport
 from tests.integration.lab import FOREVER, Lab, new_lab
@@ -99,6 +100,7 @@ def gates(
     since: datetime | None = None,
     clock: WallClock | None = None,
     deploy_dir: str = "/",
+    names: Names | None = None,
 ) -> dict[GateKind, Gate]:
     """The gates of one deploy.yaml section, by kind (tests use one of each); on this machine's engine."""
     clock = clock or WallClock()
@@ -111,6 +113,9 @@ def gates(
         clock=clock,
         redact=masked,
         deploy_dir=deploy_dir,
+        names=names or Names("app", "prod", Subject("20260122_101500", since or clock.now())),
+        learn=lambda _: None,
+        desk=Path(deploy_dir),
     )
     return {gate.kind: gate for gate in gates_for(Gates.model_validate(spec), context)}
 
@@ -644,8 +649,8 @@ class TestResources:
     def test_cpu_is_judged_from_the_second_reading_on(self, lab: Lab, transport: Transport) -> None:
         lab.run("web", "while :; do :; done")
         only, both = (
-            resources(lab, transport, cpu_percent="5%"),
-            resources(lab, transport, cpu_percent="5%", memory_percent="90%"),
+            resources(lab, transport, cpu_percent="0.5%"),
+            resources(lab, transport, cpu_percent="0.5%", memory_percent="90%"),
         )
         assert only.measure().outcome is Outcome.INCONCLUSIVE
         first = both.measure()

@@ -86,7 +86,7 @@ class Judge:
         """What the target did alone is about to be forgotten there."""
         entering = about["entering"]
         self._must(about["lease"] in self.target.records, "P11: acknowledged and not on record")
-        is_blamed = about["result"] != Ended.KEPT and bool(about.get("sick"))
+        is_blamed = about["result"] != Ended.KEPT and bool(about.get("sick")) and not about.get("stuck")
         is_tried_again = is_blamed and entering in state.releases and entering not in state.quarantine
         self._must(not is_tried_again, f"P5: {entering} was left alone as ill, and would be tried again")
         is_left = about["result"] == Ended.KEPT or state.serving == about["back"]

@@ -25,6 +25,7 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 
+from reconciler.core.retention import prunable
 from reconciler.cycle import deploy, verify
 from reconciler.cycle.by_hand import retry, rollback
 from reconciler.cycle.reconcile import reconcile
@@ -237,6 +238,17 @@ class Protocol(RuleBasedStateMachine):
                 desk.link.cut(lambda: TargetUnreachable("prod: the connection is lost"), half_open=False)
 
     @rule()
+    def loses_power(self) -> None:
+        """A reboot in the middle of a start, after which the engine holds a port for nobody."""
+        self.reboots()
+        self.target.dock.lose_power()
+
+    @rule()
+    def somebody_restarts_the_engine(self) -> None:
+        """Which is all that helps then."""
+        self.target.dock.restart()
+
+    @rule()
     def somebody_prunes(self) -> None:
         """`docker system prune -af`."""
         self.target.dock.prune()
@@ -291,6 +303,7 @@ class Protocol(RuleBasedStateMachine):
             self.arrives()
         dock = self.target.dock
         self.is_blind, dock.is_pullable, dock.refusals = False, True, 0
+        dock.restart()
         dock.ill = {image_of(f"app:{tag}") for tag in BAD}
         self.target.pass_time(LONG, is_silent=True)
         self.target.watch_on()
@@ -325,6 +338,7 @@ class Protocol(RuleBasedStateMachine):
             assert any(name.startswith(desk.tag) for name in state.quarantine), told
             if state.phase is Standing.FAILED:
                 return  # a person was called: nothing is tried again by itself
+        assert not prunable(state, list(self.target.releases), keep=desk.retained), told
         bundle = self.target.releases[str(serving)]
         wanted = {name: facts.digest for name, facts in bundle.manifest.services.items()}
         assert {c.service: c.digest for c in self.target.dock.facts()} == wanted, told

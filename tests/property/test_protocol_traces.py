@@ -9,6 +9,7 @@ from reconciler.cycle.apply import UP_ATTEMPTS
 from reconciler.cycle.by_hand import retry, rollback
 from reconciler.cycle.reconcile import reconcile
 from reconciler.model.errors import ExitCode
+from reconciler.model.stored import Phase
 from tests.fakes.controller import Controller, Killed, OneThread
 from tests.fakes.dock import image_of
 from tests.property.test_protocol import TAGS, Protocol, back_to
@@ -129,6 +130,20 @@ def test_a_pass_killed_after_its_prune_leaves_a_last_good_that_is_there(machine:
     machine.teardown()
 
 
+def test_what_a_pass_had_forgotten_and_not_removed_when_it_died_the_next_removes(machine: Protocol) -> None:
+    desk = served(machine, FIRST, SECOND, retained=1)
+    machine.merges(0, THIRD, True)
+    desk.begin(reconcile)
+    until(desk, "prune")
+    desk.lose(Killed, half_open=False)
+    assert any(name.startswith(FIRST) for name in machine.target.releases)
+    assert desk.run(reconcile).code is ExitCode.OK
+    assert sorted(name[: len(FIRST)] for name in machine.target.releases) == [SECOND, THIRD]
+    assert image_of(f"app:{FIRST}") not in machine.target.dock.images
+    machine.is_safe()
+    machine.teardown()
+
+
 def test_the_watchdog_leaves_a_pass_alone_that_came_while_it_looked_twice(machine: Protocol) -> None:
     desk = served(machine, FIRST, SECOND)
     machine.target.pass_time(60, is_silent=True)
@@ -160,5 +175,74 @@ def test_a_pass_that_came_between_the_watchdogs_generation_and_its_fence_is_refu
     bob.go()
     assert bob.ended is not None
     assert bob.ended.code is ExitCode.LOCKED
+    machine.is_safe()
+    machine.teardown()
+
+
+def test_an_engine_that_holds_a_port_for_nobody_is_to_blame_and_no_release(machine: Protocol) -> None:
+    desk = served(machine, FIRST, SECOND)
+    machine.merges(0, THIRD, True)
+    desk.begin(reconcile)
+    until(desk, "up")
+    desk.lose(Killed, half_open=False)
+    machine.loses_power()
+    machine.target.watch_on()
+    for _ in range(2):
+        ended = desk.run(reconcile)
+        assert ended.code is ExitCode.REVERT_FAILED
+        assert "holds 0.0.0.0:80 for a container that is gone" in ended.message
+        assert "`systemctl restart docker`" in ended.message
+        assert "the pass failed" not in ended.message
+        machine.is_safe()
+    machine.somebody_restarts_the_engine()
+    for _ in range(2):
+        assert desk.run(reconcile).code is ExitCode.OK
+    assert (machine.target.current or "").startswith(THIRD)
+    machine.teardown()
+
+
+def test_a_bad_release_stays_blamed_where_its_way_back_can_not_be_started(machine: Protocol) -> None:
+    desk = served(machine, FIRST)
+    machine.merges(0, TAGS[2], True)
+    desk.begin(reconcile)
+    until(desk, "evidence")
+    machine.target.dock.lose_power()
+    desk.go()
+    assert desk.ended is not None
+    assert desk.ended.code is ExitCode.REVERT_FAILED
+    assert "restart docker" in desk.ended.message
+    machine.somebody_restarts_the_engine()
+    ended = desk.run(reconcile)
+    assert (ended.code, machine.target.current) == (ExitCode.BLOCKED, desk.ended.result and desk.ended.result.serving)
+    machine.is_safe()
+    machine.teardown()
+
+
+@pytest.mark.parametrize("phase", ["stabilizing", "stable"])
+def test_what_can_not_be_started_again_is_neither_left_nor_blamed(machine: Protocol, phase: str) -> None:
+    desk = served(machine, FIRST, SECOND, stable=(SECOND,) if phase == "stable" else ())
+    machine.loses_power()
+    ended = desk.run(reconcile)
+    assert ended.code is ExitCode.REVERT_FAILED
+    assert "restart docker" in ended.message
+    machine.target.pass_time(5)
+    machine.somebody_restarts_the_engine()
+    assert desk.run(reconcile).code is ExitCode.OK
+    assert (machine.target.current or "").startswith(SECOND)
+    machine.teardown()
+
+
+def test_a_rollback_by_hand_that_the_engine_can_not_carry_out_goes_on_later(machine: Protocol) -> None:
+    desk = served(machine, FIRST, SECOND)
+    machine.target.dock.lose_power()
+    ended = desk.run(lambda ctx: rollback(ctx, to=None))
+    assert ended.code is ExitCode.REVERT_FAILED
+    assert "restart docker" in ended.message
+    machine.somebody_restarts_the_engine()
+    assert desk.run(reconcile).code is ExitCode.BLOCKED
+    assert (machine.target.current or "").startswith(FIRST)
+    state = machine.judge.state
+    assert state is not None
+    assert state.phase is Phase.ROLLED_BACK
     machine.is_safe()
     machine.teardown()

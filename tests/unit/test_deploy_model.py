@@ -184,7 +184,14 @@ MISTAKES = [
     ("compose: [a.yaml, {b: 1}]", "compose[1]", "should be a path, not a mapping"),
     ("targets: {}", "targets", "is empty; it needs at least one entry"),
     ("targets: [prod]", "targets", "should be a mapping, not a list"),
-    ("windows: {}", "windows", "comes with a later version; leave it out"),
+    ("windows: {}", "windows", "should be a list, not a mapping; write `[a, b]`, or one `- a` on each line"),
+    ("windows: [{kind: allow, cron: '0 8 * *', duration: 8h}]", "windows[0].cron",
+     'should be five fields: minute, hour, day, month, day of the week, not "0 8 * *"; such as `0 8 * * mon-fri`'),
+    ("windows: [{kind: allow, cron: '0 8 * * 1-5', duration: 8h}]", "windows[0].cron",
+     "has a day of the week as a number; write `sun`, `mon` and so on: 0 is Sunday to some programs and Monday to "
+     "others"),
+    ("windows: [{kind: allow, cron: '0 8 * * mon', duration: 8h, timezone: Mars/Olympus}]", "windows[0].timezone",
+     'should be a time zone that this machine knows, not "Mars/Olympus"; such as `UTC` or `Europe/Berlin`'),
     ("language: rust", "language", "comes with a later version; leave it out"),
     ("image: {delivery: archive}", "image.delivery",
      "isn't available in this version yet; leave it out or set it to `registry`"),
@@ -247,7 +254,6 @@ MISTAKES = [
      'should be `host:port`, not "db"; such as `db.internal:5432`'),
     ("gates: {logs: {fatal: ['ok', '(']}}", "gates.logs.fatal[1]",
      'should be a regular expression, not "("; missing ), unterminated subpattern at character 1'),
-    ("gates: {metrics: [{name: m}]}", "gates.metrics", "isn't available in this version yet; leave it out"),
     ("gates: {scenarios: [1]}", "gates.scenarios", "isn't available in this version yet; leave it out"),
     ("stabilization: {period: 0s}", "stabilization.period", 'should be longer than 0s, not "0s"'),
     ("stabilization: {period: 99999h}", "stabilization.period",
@@ -278,16 +284,16 @@ MISTAKES = [
     ("git: {url: '--upload-pack=id'}", "git.url",
      'should be the address of a repository, not "--upload-pack=id"; an option of git isn\'t one'),
     ("git: {token: hunter2}", "git.token",
-     "a secret doesn't belong in deploy.yaml; name its source: `{env: NAME}` or `{file: PATH}`"),
+     "a secret doesn't belong in deploy.yaml; name its source: `{env: NAME}` or `{file: ~/…}`"),
     ("daemon: {token: {env: A, file: b}}", "daemon.token", "needs exactly one of `env` and `file`"),
     ("daemon: {listen: '9464'}", "daemon.listen", 'should be `host:port`, not "9464"; such as `db.internal:5432`'),
     ("gates:", "gates", "should be a mapping, not empty"),
     ("suspend: true", "suspend", "isn't a known key; known here: apiVersion, app, tag, compose, image, env, targets, "
-     "writable, policy, gates, stabilization, rollback, timeouts, drift, records, rollout, retention, housekeeping, "
-     "git, daemon, notify"),
-    ('"a\\u202eb": 1', "a\\u202eb", "isn't a known key; known here: apiVersion, app, tag, compose, image, env, "
-     "targets, writable, policy, gates, stabilization, rollback, timeouts, drift, records, rollout, retention, "
+     "writable, policy, gates, stabilization, rollback, timeouts, drift, windows, records, rollout, retention, "
      "housekeeping, git, daemon, notify"),
+    ('"a\\u202eb": 1', "a\\u202eb", "isn't a known key; known here: apiVersion, app, tag, compose, image, env, "
+     "targets, writable, policy, gates, stabilization, rollback, timeouts, drift, windows, records, rollout, "
+     "retention, housekeeping, git, daemon, notify"),
 ]  # fmt: skip
 
 
@@ -408,13 +414,13 @@ def test_what_is_missing_is_named_with_what_to_add(tmp_path: Path) -> None:
         "deploy.yaml:1: compose: is required; add `compose: <path of the Compose file>`",
         "deploy.yaml:1: targets: is required; add one target with `host` and `deploy_dir`",
         "deploy.yaml:1: x: isn't a known key; known here: apiVersion, app, tag, compose, image, env, targets, "
-        "writable, policy, gates, stabilization, rollback, timeouts, drift, records, rollout, retention, housekeeping, "
-        "git, daemon, notify",
+        "writable, policy, gates, stabilization, rollback, timeouts, drift, windows, records, rollout, retention, "
+        "housekeeping, git, daemon, notify",
     ]
 
 
 def test_every_mistake_is_reported_in_the_order_of_the_file(tmp_path: Path) -> None:
-    text = MINIMAL.replace("app: observer", "app: O") + "drift: {policy: x}\nwindows: 1\n"
+    text = MINIMAL.replace("app: observer", "app: O") + "drift: {policy: x}\nnotify: 1\n"
     lines = _errors(tmp_path, text)
 
     assert [line.split(":")[1] for line in lines] == ["2", "9", "10"]

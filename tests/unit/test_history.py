@@ -14,10 +14,12 @@ from reconciler.core.history import (
     last_good,
     protected,
     retried,
+    subject,
     switched,
     way_back,
 )
 from reconciler.core.retention import prunable
+from reconciler.model.measure import Served, Subject
 from reconciler.model.stored import OpenPass, Past, Phase, Quarantine, Stabilization, Standing, TargetState
 
 T0 = datetime(2026, 1, 22, tzinfo=UTC)
@@ -243,3 +245,24 @@ def test_a_quarantine_outlives_its_release_and_its_sources_are_still_known() -> 
     after = forgotten(state, gone=frozenset({"a", "b"}))
     assert "a" in after.quarantine
     assert after.sources == {"source-a": "a"}
+
+
+BOTH_THERE = {"old": past(0, V), "new": past(10, U)}
+
+
+@pytest.mark.parametrize(
+    ("state", "since", "before"),
+    [
+        (state_of(BOTH_THERE, serving="new", previous="old"), 10, Served("tag0", at(0))),
+        (state_of({**BOTH_THERE, "old": past(0, U)}, serving="new", previous="old"), 10, Served("tag0", at(0))),
+        (state_of(BOTH_THERE, serving="new", previous=None), 10, None),  # a first release
+        (state_of(BOTH_THERE, serving="new", previous="gone"), 10, None),
+        (state_of(BOTH_THERE, serving="new", previous="old", quarantined=("old",)), 10, None),  # a way back
+        (state_of(BOTH_THERE, serving="new", previous="old"), 20, None),  # a repair is no switch
+        (state_of(BOTH_THERE, serving="new", previous="new"), 10, None),
+    ],
+)
+def test_a_release_is_compared_with_the_one_that_served_until_the_switch(
+    state: TargetState, since: float, before: Served | None
+) -> None:
+    assert subject(state, "new", "tag10", since=at(since)) == Subject("tag10", at(since), before)

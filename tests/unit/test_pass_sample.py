@@ -160,13 +160,22 @@ def test_blind_is_held_for_want_of_measurements() -> None:
 
 def test_quarantine() -> None:
     """How many, and whether the one that is asked for is among them."""
-    blocked = replace(DONE, result="blocked", exit_code=ExitCode.BLOCKED, state=WENT_BACK)
+    blocked = replace(DONE, result="blocked", exit_code=ExitCode.BLOCKED, state=WENT_BACK, release=OLD, desired=NEW)
     got = sample(blocked).remembered
     assert got is not None
     assert (got.quarantined, got.desired_quarantined) == (1, True)
-    got = sample(replace(blocked, release=OLD)).remembered
+    got = sample(replace(blocked, desired=OLD)).remembered
     assert got is not None
     assert (got.quarantined, got.desired_quarantined) == (1, False)
+    got = sample(replace(blocked, desired=None)).remembered
+    assert got is not None
+    assert got.desired_quarantined is None, "an audit doesn't know what is asked for"
+    got = sample(replace(blocked, desired=None, state=STATE)).remembered
+    assert got is not None
+    assert got.desired_quarantined is False, "retry lifted it"
+    got = sample(replace(blocked, desired=None, release=NEW, result="rolled_back")).remembered
+    assert got is not None
+    assert got.desired_quarantined
 
 
 def test_a_lease_that_was_left_behind() -> None:
@@ -174,6 +183,8 @@ def test_a_lease_that_was_left_behind() -> None:
     lost = PassResult("prod", ExitCode.UNREACHABLE, "unreachable", "", "t", lease=Mode.SWITCH)
     assert sample(lost).lease_deadline_ts == 1000.0 + DEPLOY.rollback.watchdog
     assert sample(replace(DONE, lease=Mode.SOAK)).lease_deadline_ts is None
+    taken = replace(lost, exit_code=ExitCode.LOCKED, result="locked")
+    assert sample(taken).lease_deadline_ts is None, "another has the target in hand"
 
 
 def test_drift_and_gates_are_counted_by_their_words() -> None:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
 
 from reconciler.core.stabilize import Blind, Breached, GoingOn, StabilizationVerdict, Stable, absorb
-from reconciler.model.measure import GateKind, Measurement, Outcome
+from reconciler.model.measure import GateKind, GateLimits, Measurement, OnSilence, Outcome
 from reconciler.model.stored import Stabilization
 
 START = datetime(2026, 1, 22, 10, 15, tzinfo=UTC)
@@ -143,3 +144,58 @@ def test_absorbing_is_pure() -> None:
     kept = stab.model_copy()
     after("B", stab=stab)
     assert stab == kept
+
+
+RATE = GateLimits("gate0", GateKind.HTTP)
+
+
+def absorbed(rounds: str, gate: GateLimits) -> tuple[Stabilization, StabilizationVerdict]:
+    """As `after`, with the limits of gate0."""
+    stab = Stabilization(measured_at=START)
+    verdict: StabilizationVerdict = GoingOn()
+    for n, letters in enumerate(rounds.split(), start=1):
+        now = START + timedelta(seconds=n * INTERVAL)
+        stab, verdict = absorb(
+            stab, a_round(letters), gates=[gate], now=now, period=PERIOD, interval=INTERVAL, breach_limit=LIMIT
+        )
+    return stab, verdict
+
+
+@pytest.mark.parametrize(
+    ("rounds", "gate", "reason"),
+    [
+        ("B", replace(RATE, breach_limit=0), "gate0: saw B (1 breaches, 0 allowed)"),
+        ("B P B P B", replace(RATE, breach_limit=3), ""),
+        ("B P B P B P B", replace(RATE, breach_limit=3), "gate0: saw B (4 breaches, 3 allowed)"),
+        ("BB PB BP", replace(RATE, breach_limit=3), ""),  # gate1 is counted apart: two of its own
+        ("BB PB PB", replace(RATE, breach_limit=3), "gate1: saw B (3 breaches, 2 allowed)"),
+        ("0 0 0", replace(RATE, on_no_data=OnSilence.ROLLBACK), "gate0: saw 0 (3 breaches, 2 allowed)"),
+        ("E E E", replace(RATE, on_error=OnSilence.ROLLBACK), "gate0: saw E (3 breaches, 2 allowed)"),
+        ("0 0 0", replace(RATE, on_error=OnSilence.ROLLBACK), ""),
+        ("P0 P0 P0", replace(RATE, on_no_data=OnSilence.ROLLBACK), ""),  # gate1 only holds
+    ],
+)
+def test_a_gate_has_limits_of_its_own(rounds: str, gate: GateLimits, reason: str) -> None:
+    verdict = absorbed(rounds, gate)[1]
+    assert (verdict.reason if isinstance(verdict, Breached) else "") == reason
+
+
+def test_time_counts_only_once_every_gate_is_measured() -> None:
+    late = replace(RATE, gate="late", due=START + timedelta(seconds=35))
+    stab, verdict = absorbed("P P P", late)
+    assert (stab.covered, stab.measured_at, verdict) == (0.0, None, GoingOn())
+    stab, _ = absorbed("P P P P P", late)
+    assert stab.covered == 10.0
+    assert (stab.no_data, stab.errors, stab.inconclusive) == (0, 0, 0)
+
+
+def test_while_a_gate_waits_the_others_are_judged_and_their_silence_counts() -> None:
+    late = replace(RATE, gate="late", due=START + timedelta(days=1))
+    assert isinstance(absorbed("E E E E", late)[1], Blind)
+    assert isinstance(absorbed("B B B", late)[1], Breached)
+    assert absorbed("- - - - -", late)[1] == GoingOn()
+    assert absorbed("E P E P E P E", late)[0].errors == 4
+
+
+def test_a_gate_that_does_not_apply_holds_nothing_up() -> None:
+    assert absorbed("P " * 10, replace(RATE, gate="other", skipped="no release before"))[1] == Stable()

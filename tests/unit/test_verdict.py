@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 
 from reconciler.core.verdict import judge_so_far, judge_window
-from reconciler.model.measure import GateKind, Measurement, Outcome, VerdictKind
+from reconciler.model.measure import GateKind, GateLimits, Measurement, OnSilence, Outcome, VerdictKind
 
 START = datetime(2026, 1, 22, 10, 15, tzinfo=UTC)
 OUTCOMES = {
@@ -18,16 +20,16 @@ OUTCOMES = {
     "E": Outcome.ERROR,
 }
 GO, HOLD, NO_GO = VerdictKind.GO, VerdictKind.HOLD, VerdictKind.NO_GO
-WEB = ("containers", GateKind.CONTAINERS)
-API = ("api", GateKind.HTTP)
-LOGS = ("logs", GateKind.LOGS)
-HOST = ("resources", GateKind.RESOURCES)
-DB = ("db", GateKind.NETWORK)
+WEB = GateLimits("containers", GateKind.CONTAINERS)
+API = GateLimits("api", GateKind.HTTP)
+LOGS = GateLimits("logs", GateKind.LOGS)
+HOST = GateLimits("resources", GateKind.RESOURCES)
+DB = GateLimits("db", GateKind.NETWORK)
 
 
-def taken(gate: tuple[str, GateKind], outcomes: str, *, fatal: bool = False) -> list[Measurement]:
+def taken(gate: GateLimits, outcomes: str, *, fatal: bool = False) -> list[Measurement]:
     """One measurement a letter: P pass, B breach, ? inconclusive, 0 no data, E error."""
-    name, kind = gate
+    name, kind = gate.gate, gate.kind
     return [
         Measurement(name, kind, OUTCOMES[letter], START + timedelta(seconds=n), "query", f"{letter}{n}", fatal=fatal)
         for n, letter in enumerate(outcomes)
@@ -62,7 +64,7 @@ def taken(gate: tuple[str, GateKind], outcomes: str, *, fatal: bool = False) -> 
 )
 @pytest.mark.parametrize("gate", [WEB, API])
 def test_container_and_http_gates_are_judged_by_their_last_word(
-    gate: tuple[str, GateKind], outcomes: str, expected: VerdictKind, decisive: str | None
+    gate: GateLimits, outcomes: str, expected: VerdictKind, decisive: str | None
 ) -> None:
     verdict = judge_window(taken(gate, outcomes), gates=[gate])
     assert verdict.kind is expected
@@ -103,7 +105,7 @@ def test_container_and_http_gates_are_judged_by_their_last_word(
 )
 @pytest.mark.parametrize("gate", [HOST, DB])
 def test_resources_and_network_are_forgiven_two_breaches_and_three_errors(
-    gate: tuple[str, GateKind], outcomes: str, expected: VerdictKind
+    gate: GateLimits, outcomes: str, expected: VerdictKind
 ) -> None:
     assert judge_window(taken(gate, outcomes), gates=[gate]).kind is expected
 
@@ -147,7 +149,7 @@ def test_a_gate_never_measured_holds_and_is_named() -> None:
 
 
 def test_gates_of_two_kinds_may_share_a_name() -> None:
-    http, network = ("db", GateKind.HTTP), ("db", GateKind.NETWORK)
+    http, network = GateLimits("db", GateKind.HTTP), GateLimits("db", GateKind.NETWORK)
     assert judge_window(taken(http, "P"), gates=[http, network]).kind is HOLD
     assert judge_window(taken(http, "P") + taken(network, "P"), gates=[http, network]).kind is GO
 
@@ -157,7 +159,7 @@ def test_no_gates_at_all_are_a_go_that_says_so() -> None:
 
 
 @pytest.mark.parametrize("gate", [WEB, API, LOGS, HOST, DB])
-def test_a_fatal_measurement_ends_the_window_at_once_even_if_later_ones_pass(gate: tuple[str, GateKind]) -> None:
+def test_a_fatal_measurement_ends_the_window_at_once_even_if_later_ones_pass(gate: GateLimits) -> None:
     measured = taken(gate, "P") + taken(gate, "B", fatal=True) + taken(gate, "PP")
     early = judge_so_far(measured)
     assert early is not None
@@ -170,11 +172,69 @@ def test_a_fatal_measurement_ends_the_window_at_once_even_if_later_ones_pass(gat
     ("gate", "outcomes", "ends"),
     [(LOGS, "PB", True), (LOGS, "P0E?", False), (WEB, "BBB", False), (API, "BBBB", False), (HOST, "BBBB", False)],
 )
-def test_only_logs_need_no_full_window_when_nothing_is_fatal(
-    gate: tuple[str, GateKind], outcomes: str, ends: bool
-) -> None:
+def test_only_logs_need_no_full_window_when_nothing_is_fatal(gate: GateLimits, outcomes: str, ends: bool) -> None:
     assert (judge_so_far(taken(gate, outcomes)) is not None) is ends
 
 
 def test_nothing_measured_yet_is_no_verdict() -> None:
     assert judge_so_far([]) is None
+
+
+RATE = GateLimits("rate", GateKind.METRICS)
+
+
+def limited(**limits: Any) -> GateLimits:
+    return replace(RATE, **limits)
+
+
+@pytest.mark.parametrize(
+    ("gate", "outcomes", "expected"),
+    [
+        (limited(), "0", HOLD),
+        (limited(), "E", HOLD),
+        (limited(), "P0", HOLD),
+        (limited(), "?", HOLD),
+        (limited(), "B", NO_GO),
+        (limited(), "PBB", GO),
+        (limited(breach_limit=0), "PB", NO_GO),
+        (limited(breach_limit=0), "BP", GO),
+        (limited(breach_limit=5), "PBBBB", GO),
+        (limited(min_samples=3), "PP", HOLD),
+        (limited(min_samples=3), "BB", HOLD),
+        (limited(min_samples=3), "P0EP?", HOLD),  # the last telling one is inconclusive
+        (limited(min_samples=3), "PPP", GO),
+        (limited(min_samples=3), "BBB", NO_GO),
+        (limited(min_samples=3), "000", HOLD),
+        (limited(on_no_data=OnSilence.ROLLBACK), "0", NO_GO),
+        (limited(on_no_data=OnSilence.ROLLBACK), "E", HOLD),
+        (limited(on_no_data=OnSilence.ROLLBACK), "00P", GO),
+        (limited(on_error=OnSilence.ROLLBACK), "E", NO_GO),
+        (limited(on_error=OnSilence.ROLLBACK), "0", HOLD),
+        (limited(on_error=OnSilence.ROLLBACK), "PEEE", NO_GO),
+    ],
+)
+def test_a_measuring_system_is_judged_by_the_limits_of_its_gate(
+    gate: GateLimits, outcomes: str, expected: VerdictKind
+) -> None:
+    assert judge_window(taken(gate, outcomes), gates=[gate]).kind is expected
+
+
+def test_what_counts_as_a_breach_keeps_what_was_seen() -> None:
+    verdict = judge_window(taken(RATE, "0"), gates=[limited(on_no_data=OnSilence.ROLLBACK)])
+    assert (verdict.kind, verdict.reason) == (NO_GO, "rate: 00")
+
+
+def test_a_gate_that_is_not_due_holds_nothing_up_and_is_named() -> None:
+    late = limited(due=START + timedelta(minutes=2))
+    verdict = judge_window(taken(WEB, "P"), gates=[WEB, late], now=START + timedelta(minutes=1))
+    assert (verdict.kind, verdict.reason) == (GO, "all 1 gates passed; rate isn't measured before 10:17:00 UTC")
+    assert judge_window(taken(WEB, "P"), gates=[WEB, late], now=START + timedelta(minutes=2)).kind is HOLD
+
+
+def test_a_gate_that_does_not_apply_is_named() -> None:
+    verdict = judge_window(taken(WEB, "P"), gates=[WEB, limited(skipped="no release before")], now=START)
+    assert (verdict.kind, verdict.reason) == (GO, "all 1 gates passed; rate: no release before")
+
+
+def test_the_error_limit_is_an_argument() -> None:
+    assert judge_window(taken(RATE, "PEE"), gates=[RATE], error_limit=2).kind is HOLD

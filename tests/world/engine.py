@@ -213,6 +213,13 @@ class SecondEngine:
         assert self._dockerd is not None
         self._dockerd.wait()
 
+    def restart(self) -> None:
+        """As `systemctl restart docker` does: dockerd stops the containers, ends and is started."""
+        os.kill(self.dockerd_pid, signal.SIGTERM)
+        assert self._dockerd is not None
+        self._dockerd.wait()
+        self.start()
+
     def reboot(self) -> None:
         """A power cut, then the power again and dockerd alone."""
         self.power_off()

@@ -22,6 +22,7 @@ from reconciler.adapters.engine.keeper import Keepers
 from reconciler.adapters.engine.keeper_config import Duty
 from reconciler.adapters.engine.library import docker, load
 from reconciler.adapters.engine.project_events import ProjectEvents
+from reconciler.adapters.engine.published import holders
 from reconciler.adapters.engine.pull import pull_with_credentials, pull_with_login_there
 from reconciler.adapters.engine.reader import Reader
 from reconciler.adapters.engine.survey import listing, survey
@@ -249,6 +250,10 @@ class DockerEngine:
 
     def _keepers(self, looking: docker.APIClient, client: docker.APIClient, project: str, app: str) -> Keepers:
         return Keepers(looking, client, self._transport.name, project=project, app=app, duty=self._duty())
+
+    def holders(self, port: int) -> tuple[str, ...]:
+        with self._looking() as reader:
+            return holders(reader, port)
 
     def environments(self, project: str) -> Mapping[str, tuple[Mapping[str, str], ...]]:
         found: dict[str, tuple[Mapping[str, str], ...]] = {}

@@ -12,6 +12,9 @@ from reconciler.adapters.engine.reader import Answer, Reader
 from reconciler.model.observed import LABEL_KEEPER, ContainerFacts
 from reconciler.ports import Survey
 
+DEAD = "dead"
+"""A container whose removal was cut short: its layer may be gone, and then the engine can't say what changed in it."""
+
 
 def survey(reader: Reader, project: str, *, layers: bool, kept: frozenset[str]) -> Survey | None:
     """The containers of `project`, with their layers where asked for, and which of the images `kept` no keeper holds.
@@ -46,7 +49,7 @@ def listing(label: str) -> str:
 def _facts(name: str, answers: list[Answer]) -> ContainerFacts:
     inspected = answers[0].json(name)
     container = facts.from_inspect(inspected)
-    if len(answers) == 1 or container.live is None:
+    if len(answers) == 1 or container.live is None or container.state == DEAD:
         return container
     layer = live.layer(inspected, answers[1].json(name))
     return replace(container, live=container.live.model_copy(update={"layer": layer}))

@@ -33,8 +33,13 @@ class ProjectWatch:
         self._project = project
         self._reader = reader
         self._path = socket_path(docker_host)
-        self._known: frozenset[str] = frozenset()
         self._stream = EventStream(transport, docker_host, types=("container", "network"), actions=ACTIONS)
+        try:
+            # An event of a network says no project: these, and those that are made from now on, are ours.
+            self._known = self._containers()
+        except BaseException:
+            self._stream.close()
+            raise
 
     def __iter__(self) -> Iterator[Happening]:
         for event in self._stream:
@@ -48,19 +53,20 @@ class ProjectWatch:
         actor: Json = event.get("Actor") or {}
         attributes: Json = actor.get("Attributes") or {}
         if event.get("Type") == "network":
-            container = str(attributes.get("container") or "")
-            if container not in self._known:
-                self._known = self._containers()  # an event of a network says no project
-            if container not in self._known:
+            if attributes.get("container") not in self._known:
                 return None
         elif attributes.get(_PROJECT) != self._project or is_one_off(attributes):
             return None
+        elif event.get("Action") == "destroy":
+            self._known.discard(str(actor.get("ID")))
+        else:
+            self._known.add(str(actor.get("ID")))
         at = datetime.fromtimestamp(int(event.get("timeNano") or 0) / 1e9, UTC)
         name = str(attributes.get("name") or attributes.get("container") or "")
         return Happening(at, str(event.get("Action") or ""), name)
 
-    def _containers(self) -> frozenset[str]:
+    def _containers(self) -> set[str]:
         asked = quote(json.dumps({"label": [f"{_PROJECT}={self._project}"]}))
         with engine_errors(self._reader.name, self._path):
             listed = self._reader.get(f"/containers/json?all=1&filters={asked}")
-        return frozenset(str(entry["Id"]) for entry in listed)
+        return {str(entry["Id"]) for entry in listed}

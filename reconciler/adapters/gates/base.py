@@ -8,7 +8,7 @@ from typing import Protocol
 
 from reconciler.dataclass import dataclass
 from reconciler.model.errors import TargetTimeout
-from reconciler.model.measure import GateKind, Measurement, Outcome
+from reconciler.model.measure import GateKind, GateLimits, Measurement, Outcome
 from reconciler.model.observed import ContainerFacts
 from reconciler.ports import Clock, Transport, Usage
 
@@ -51,6 +51,11 @@ class Reporter:
     query: str
     clock: Clock
     redact: Callable[[str], str]
+
+    @property
+    def limits(self) -> GateLimits:
+        """Those of a gate that sets none of its own."""
+        return GateLimits(self.gate, self.kind)
 
     def say(
         self,

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from datetime import datetime, timedelta
+from pathlib import Path
+
+from pydantic import SecretStr
 
 from reconciler.adapters.gates.base import GateEngine
 from reconciler.adapters.gates.containers import ContainersCheck
 from reconciler.adapters.gates.http import HttpCheck
 from reconciler.adapters.gates.logs import LogsCheck
+from reconciler.adapters.gates.names import Names
 from reconciler.adapters.gates.network import NetworkCheck
 from reconciler.adapters.gates.resources import ResourcesCheck
 from reconciler.dataclass import dataclass
@@ -27,7 +31,9 @@ class GateContext:
 
     `since` is the time of the switch by `clock`, the same clock that is read when the gates are made. The engine's may
     be a day off, and it is the engine's that stamps log lines and starts: so `gates_for` asks the engine for its time
-    once and translates. `redact` masks every text that is shown.
+    once and translates. `redact` masks every text that is shown, and `learn` takes what it has to mask from now on.
+    `names` says what release is judged, and since which switch: in a later round that is long before `since`. `desk` is
+    the directory of deploy.yaml.
     """
 
     transport: Transport
@@ -38,6 +44,9 @@ class GateContext:
     clock: Clock
     redact: Callable[[str], str]
     deploy_dir: str
+    names: Names
+    learn: Callable[[SecretStr], None]
+    desk: Path
 
 
 def gates_for(spec: Gates, ctx: GateContext) -> tuple[Gate, ...]:
@@ -85,7 +94,28 @@ def gates_for(spec: Gates, ctx: GateContext) -> tuple[Gate, ...]:
             )
         )
     gates += [NetworkCheck(network, ctx.transport, clock=clock, redact=redact) for network in spec.network]
-    return tuple(gates)
+    return (*gates, *_measured(spec, ctx))
+
+
+def _measured(spec: Gates, ctx: GateContext) -> Iterator[Gate]:
+    """Those that ask a measuring system; imported where there are any."""
+    clock, redact = ctx.clock, ctx.redact
+    if spec.metrics or spec.json_:
+        from reconciler.adapters.gates.json_field import JsonCheck
+        from reconciler.adapters.gates.login import login_headers
+        from reconciler.adapters.gates.metrics import MetricCheck
+
+        for metric in spec.metrics:
+            headers = login_headers(metric.login, ctx.desk, ctx.learn)
+            yield MetricCheck(metric, ctx.transport, ctx.names, headers=headers, clock=clock, redact=redact)
+        for field in spec.json_:
+            headers = login_headers(field.login, ctx.desk, ctx.learn)
+            yield JsonCheck(field, ctx.transport, ctx.names, headers=headers, clock=clock, redact=redact)
+    if spec.commands:
+        from reconciler.adapters.gates.command import CommandCheck
+
+        for command in spec.commands:
+            yield CommandCheck(command, ctx.transport, ctx.names, directory=ctx.desk, clock=clock, redact=redact)
 
 
 def on_the_engines_clock(ctx: GateContext) -> datetime:

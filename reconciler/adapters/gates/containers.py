@@ -74,6 +74,7 @@ class ContainersCheck:
             f"running and healthy of {self._wanted} containers, at least {self._needed}, restarts ≤ {spec.max_restarts}"
         )
         self._report = Reporter(self.name, self.kind, query, clock, redact)
+        self.limits = self._report.limits
 
     def measure(self) -> Measurement:
         """`value` is the number of replicas that run and are healthy. Raises TargetUnreachable."""

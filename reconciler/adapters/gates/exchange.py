@@ -5,7 +5,8 @@ from __future__ import annotations
 import http.client
 import io
 import ssl
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
 from typing import Any, TypeVar
 from urllib.parse import SplitResult, quote, urlsplit
 
@@ -23,15 +24,24 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """A status, where a redirect points (not followed), and the beginning of the body as text."""
+    """A status, where a redirect points (not followed), and the beginning of the body as text. `whole` is False where
+    the body is longer than what was read of it, or was cut off."""
 
     status: int
     location: str
     body: str
+    whole: bool = True
 
 
-def ask(url: str, deadline: Deadline, vantage: Transport | None) -> Answer:
-    """GET `url` from the target of `vantage`, or from the controller where it is None.
+def ask(
+    url: str,
+    deadline: Deadline,
+    vantage: Transport | None,
+    *,
+    headers: Mapping[str, str] = MappingProxyType({}),
+    most: int = BODY_BYTES,
+) -> Answer:
+    """GET `url` from the target of `vantage`, or from the controller where it is None; reads `most` bytes of its body.
 
     Certificates are checked against the controller's trust store and the URL's host name, from the target too.
     Raises Unreached (refused, reset, late, no HTTP, no trust), Unmeasurable, and TargetUnreachable.
@@ -42,22 +52,25 @@ def ask(url: str, deadline: Deadline, vantage: Transport | None) -> Answer:
     try:
         with connected(host, port, deadline, vantage) as plain:
             timed = _Timed(plain, deadline)
-            return _get(_Tls(timed, host) if tls else timed, parts, port)
+            return _get(_Tls(timed, host) if tls else timed, parts, port, headers, most)
     except http.client.HTTPException as error:
         raise Unreached(f"no HTTP answer: {type(error).__name__}: {error}") from error
 
 
-def _get(stream: _Timed | _Tls, parts: SplitResult, port: int) -> Answer:
+def _get(stream: _Timed | _Tls, parts: SplitResult, port: int, headers: Mapping[str, str], most: int) -> Answer:
     connection = http.client.HTTPConnection(parts.hostname or "", port)
     connection.default_port = 443 if parts.scheme == "https" else 80  # the port that Host leaves out
     connection.sock = _SocketLike(stream)
     path = quote(parts.path or "/", safe=_PLAIN_IN_URL) + (
         f"?{quote(parts.query, safe=_PLAIN_IN_URL)}" if parts.query else ""
     )
-    connection.request("GET", path, headers={"User-Agent": "reconciler", "Accept": "*/*", "Connection": "close"})
+    sent = {"User-Agent": "reconciler", "Accept": "*/*", "Connection": "close", **headers}
+    connection.request("GET", path, headers=sent)
     response = connection.getresponse()
-    body = response.read(BODY_BYTES).decode("utf-8", errors="replace")
-    return Answer(response.status, response.getheader("Location") or "", body)
+    announced = response.length
+    body = response.read(most + 1)
+    whole = len(body) <= most and announced in {None, len(body)}
+    return Answer(response.status, response.getheader("Location") or "", body[:most].decode("utf-8", "replace"), whole)
 
 
 class _Timed:

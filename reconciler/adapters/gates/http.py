@@ -23,6 +23,7 @@ class HttpCheck:
         self._clock = clock
         query = f"status of GET {spec.url} from the {spec.from_}, expected {spec.status}"
         self._report = Reporter(spec.name, GateKind.HTTP, query, clock, redact)
+        self.limits = self._report.limits
 
     def measure(self) -> Measurement:
         """`value` is the status code. Raises TargetUnreachable when the connection to the target is lost."""

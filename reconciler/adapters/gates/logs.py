@@ -58,6 +58,7 @@ class LogsCheck:
         self._hits: Counter[tuple[str, str]] = Counter()
         query = f"log lines matching {' or '.join(spec.fatal)} since the switch, at most {spec.max}"
         self._report = Reporter(self.name, self.kind, query, clock, redact)
+        self.limits = self._report.limits
 
     def measure(self) -> Measurement:
         """`value` is the number of lines so far. Raises TargetUnreachable.

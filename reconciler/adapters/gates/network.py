@@ -25,6 +25,7 @@ class NetworkCheck:
         self._report = Reporter(
             spec.name, GateKind.NETWORK, f"reach of {self._what} from the {spec.from_}", clock, redact
         )
+        self.limits = self._report.limits
 
     def measure(self) -> Measurement:
         """`value` is an HTTP status code. Raises TargetUnreachable when the connection to the target is lost."""

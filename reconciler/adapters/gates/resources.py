@@ -62,6 +62,7 @@ class ResourcesCheck:
         limits = {"CPU": spec.cpu_percent, "memory": spec.memory_percent, "disk": spec.disk_percent}
         query = ", ".join(f"{what} ≤ {limit:g}" for what, limit in limits.items() if limit is not None)
         self._report = Reporter(self.name, self.kind, f"percent in use: {query}", clock, redact)
+        self.limits = self._report.limits
 
     def measure(self) -> Measurement:
         """`value` is the percentage nearest to its limit, or furthest over it. Raises TargetUnreachable."""

@@ -33,14 +33,15 @@ class Clone(GitRepository):
         branch = branch or self._branch
         with self._far:
             if not self._is_repository():
-                self._make_anew()
+                self._fetch_anew(branch)
+                return self.head(branch)
             try:
                 self._fetch(branch)
             except GitFailed:
                 # Whom is it due to? A remote that answers others leaves the clone; without an answer it is the remote.
-                self.git("ls-remote", "--quiet", "--exit-code", self._remote.url, f"refs/heads/{branch}", is_far=True)
-                self._make_anew()
-                self._fetch(branch)
+                asked = ["ls-remote", "--quiet", "--exit-code", self._remote.url, f"refs/heads/{branch}"]
+                self.git_far(*asked, cwd=self._directory.parent)
+                self._fetch_anew(branch)
             return self.head(branch)
 
     def tree(self, commit: str) -> Path:
@@ -53,10 +54,13 @@ class Clone(GitRepository):
         shutil.rmtree(place, ignore_errors=True)
         self.git("worktree", "prune")
         try:
-            self.git(*_AS_COMMITTED, "worktree", "add", "--quiet", "--force", "--detach", str(place), commit)
+            self._check_out(commit, place)
         except GitFailed:
-            self._check_readable(commit)
-            raise
+            if self._can_read(commit):
+                raise
+            with self._far:
+                self._fetch_anew(self._branch)
+            self._check_out(commit, place)
         whole.touch()
         return place
 
@@ -73,17 +77,29 @@ class Clone(GitRepository):
             return False
         return True
 
-    def _check_readable(self, commit: str) -> None:
-        """Makes the clone anew where a file of the commit can't be read: fetched again, it may be. A full disk isn't
-        that."""
+    def _check_out(self, commit: str, place: Path) -> None:
+        self.git(*_AS_COMMITTED, "worktree", "add", "--quiet", "--force", "--detach", str(place), commit)
+
+    def _can_read(self, commit: str) -> bool:
+        """Whether every file of the commit is here. A full disk changes nothing about that."""
         try:
             self.git("archive", "--output", os.devnull, "--format", "tar", commit)
         except GitFailed:
-            self._make_anew()
+            return False
+        return True
 
-    def _make_anew(self) -> None:
+    def _fetch_anew(self, branch: str) -> None:
+        """A new clone in the place of this one, which stays until the new one is whole."""
+        fresh = self._directory.with_name("fresh.git")
+        shutil.rmtree(fresh, ignore_errors=True)
+        fresh.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            git(["init", "--quiet", "--bare", "--template=", str(fresh)], fresh.parent)
+            self._fetch(branch, fresh)
+        except GitFailed:
+            shutil.rmtree(fresh, ignore_errors=True)
+            raise
         shutil.rmtree(self._directory, ignore_errors=True)
+        fresh.rename(self._directory)
         for whole in self._trees.glob("*.whole"):
-            whole.unlink(missing_ok=True)  # their administration was in the clone
-        self._directory.parent.mkdir(parents=True, exist_ok=True)
-        git(["init", "--quiet", "--bare", "--template=", str(self._directory)], self._directory.parent)
+            whole.unlink(missing_ok=True)  # git's administration of them was in the old one

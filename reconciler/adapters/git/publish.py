@@ -37,7 +37,7 @@ def publish(repository: GitRepository, branch: str, *, fallback: str, changes: C
         if made is None:
             return None
         try:
-            repository.git("push", "--quiet", "--no-verify", repository.url, f"{made}:refs/heads/{branch}", is_far=True)
+            repository.git_far("push", "--quiet", "--no-verify", repository.url, f"{made}:refs/heads/{branch}")
         except GitFailed:
             if attempt + 1 == ATTEMPTS or _base(repository, branch, fallback) == base:
                 raise
@@ -52,7 +52,7 @@ def _base(repository: GitRepository, branch: str, fallback: str) -> str:
     except GitFailed:
         if branch == fallback:
             raise
-        said = repository.git("ls-remote", "--quiet", repository.url, f"refs/heads/{branch}", is_far=True)
+        said = repository.git_far("ls-remote", "--quiet", repository.url, f"refs/heads/{branch}")
         if said.strip():
             raise
         return repository.fetch(fallback)

@@ -82,24 +82,24 @@ class GitRepository:
         with self._far:
             return publish(self, branch or self._branch, fallback=self._branch, changes=changes, message=message)
 
-    def git(self, *args: str, is_far: bool = False, stdin: bytes = b"", env: Mapping[str, str] | None = None) -> bytes:
-        """Runs git in the clone; with `is_far` it may talk to the remote. Raises GitFailed, GitMissing."""
-        around = dict(env or {})
-        if is_far:
-            around |= self._remote.environment()
-        timeout = self._remote.timeout if is_far else 60.0
-        return git(args, self._directory, timeout, stdin=stdin, env=around)
+    def git(self, *args: str, stdin: bytes = b"", env: Mapping[str, str] | None = None) -> bytes:
+        """Runs git in the repository, without the remote. Raises GitFailed, GitMissing."""
+        return git(args, self._directory, stdin=stdin, env=env)
+
+    def git_far(self, *args: str, cwd: Path | None = None) -> bytes:
+        """Runs git with the means to get into the remote, in the repository or in `cwd`. Raises likewise."""
+        return git(args, cwd or self._directory, self._remote.timeout, env=self._remote.environment())
 
     @property
     def url(self) -> str:
         """The remote's address."""
         return self._remote.url
 
-    def _fetch(self, branch: str) -> None:
+    def _fetch(self, branch: str, into: Path | None = None) -> None:
         wanted = f"+refs/heads/{branch}:refs/remotes/origin/{branch}"
         # By address: what `origin` means in a configuration file isn't asked.
-        self.git("fetch", "--quiet", "--no-tags", "--no-write-fetch-head", self._remote.url, wanted, is_far=True)
-        self.git("rev-parse", "--verify", "--quiet", f"refs/remotes/origin/{branch}^{{tree}}")
+        self.git_far("fetch", "--quiet", "--no-tags", "--no-write-fetch-head", self._remote.url, wanted, cwd=into)
+        git(["rev-parse", "--verify", "--quiet", f"refs/remotes/origin/{branch}^{{tree}}"], into or self._directory)
 
     def _holds(self, *args: str) -> bool:
         try:

@@ -57,6 +57,7 @@ def alone(found: Mapping[str, bytes]) -> Alone | None:
         at=datetime.fromtimestamp(int(seconds), UTC) if seconds.isdigit() else datetime.now(UTC),
         sick=about.get("sick", "").strip(),
         told=tuple(_dated(line) for line in found.get("alone", b"").decode("utf-8", "replace").splitlines() if line),
+        stuck=about.get("stuck", "").strip(),
     )
 
 

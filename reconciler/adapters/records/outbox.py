@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import os
 import tempfile
 from collections import Counter
@@ -13,8 +14,10 @@ from reconciler.adapters.desired.tag_line import tag_in, with_tag
 from reconciler.adapters.records.markdown import from_markdown
 from reconciler.adapters.records.queue import Queue, Waiting
 from reconciler.dataclass import dataclass
-from reconciler.model.errors import ReconcilerError
+from reconciler.model.errors import DesiredStateError, ReconcilerError
 from reconciler.ports import Publisher
+
+log = logging.getLogger("reconciler.records")
 
 SHOWN = 20
 """Records that a commit's message names."""
@@ -118,10 +121,17 @@ class PushedRecords:
         if wanted is None:
             return {}
         content = self._repository.read(base, str(self._deploy_file))
-        text = (content or b"").decode("utf-8", "surrogateescape")
-        if content is None or tag_in(text) != wanted.leaving:
-            return {}  # somebody asks for another one by now
-        return {str(self._deploy_file): with_tag(text, wanted.back).encode("utf-8", "surrogateescape")}
+        if content is None:
+            return {}
+        text = content.decode("utf-8", "surrogateescape")
+        try:
+            if tag_in(text) != wanted.leaving:
+                return {}  # somebody asks for another one by now
+            back = with_tag(text, wanted.back)
+        except DesiredStateError as error:
+            log.warning("deploy.yaml goes on asking for %s, which isn't tried again: %s", wanted.leaving, error)
+            return {}
+        return {str(self._deploy_file): back.encode("utf-8", "surrogateescape")}
 
 
 def forget_unwritten(queue: Queue, directory: Path) -> None:

@@ -16,7 +16,7 @@ from reconciler.adapters.transport.streamlocal import open_tcp
 from reconciler.model.errors import LoginRefused, TargetTimeout, TargetUnreachable
 
 _KEEPALIVE_SECONDS = 10
-_IDLE_WAKE_SECONDS = 1.0
+_IDLE_WAKE_SECONDS = 5.0
 
 
 def connect(hops: tuple[Hop, ...]) -> tuple[Connection, ...]:

@@ -70,7 +70,8 @@ def _remember(book: Book, at: Key, known: Remembered) -> None:
     book.set("app_last_good_timestamp_seconds", at, known.last_good_ts)
     book.set("app_gates_blind", at, known.blind)
     book.set("app_quarantined", at, known.quarantined)
-    book.set("app_desired_quarantined", at, known.desired_quarantined)
+    if known.desired_quarantined is not None:
+        book.set("app_desired_quarantined", at, known.desired_quarantined)
     book.set("app_stabilization_covered_seconds", at, known.covered_s)
     book.set("app_stabilization_period_seconds", at, known.period_s)
 

@@ -89,8 +89,8 @@ DAEMON_KINDS: Final[Mapping[str, Kind]] = {
     "daemon_start_timestamp_seconds": Kind("gauge", "When the daemon started."),
     "loop_last_run_timestamp_seconds": Kind("gauge", "When the loop last ended a round, or was started.", ("loop",)),
     "loop_interval_seconds": Kind("gauge", "How often a round of the loop is due.", ("loop",)),
-    "git_up": Kind("gauge", "1 if the last fetch of the desired state succeeded; absent before the first."),
-    "git_last_success_timestamp_seconds": Kind("gauge", "When a fetch last succeeded; absent before the first."),
+    "git_up": Kind("gauge", "1 if the desired state could be fetched and read when last asked for; else 0."),
+    "git_last_success_timestamp_seconds": Kind("gauge", "When that last succeeded; absent before the first time."),
     "notifications": Kind("counter", "Notifications.", ("kind", "result")),
     "webhooks": Kind("counter", "Webhooks received.", ("forge", "result")),
 }

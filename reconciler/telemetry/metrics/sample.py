@@ -9,14 +9,15 @@ from dataclasses import dataclass, field
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Remembered:
     """What a target's state says, which outlasts the pass. `phase` is empty before the first; times are Unix seconds,
-    `covered_s` and `period_s` seconds of stabilization (`covered_s` is None unless it goes on)."""
+    `covered_s` and `period_s` seconds of stabilization (`covered_s` is None unless it goes on).
+    `desired_quarantined` is None where the pass didn't come to know what deploy.yaml asks for: it stays as it was."""
 
     phase: str
     since_ts: float | None = None
     last_good_ts: float | None = None
     blind: bool = False
     quarantined: int = 0
-    desired_quarantined: bool = False
+    desired_quarantined: bool | None = False
     covered_s: float | None = None
     period_s: float | None = None
 
