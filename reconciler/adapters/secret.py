@@ -22,19 +22,37 @@ def secret_of(spec: Secret, where: str, directory: Path, learn: Callable[[Secret
     `where` is its place in deploy.yaml, `directory` the one where relative paths begin. Raises EnvError naming the
     variable or the file, never what is in it.
     """
+    found = _read(spec, where, directory).strip()
+    if not _is_line(found):
+        raise EnvError(f"{where} is empty, or not one line of plain text")
+    learn(SecretStr(found))
+    return found
+
+
+def secrets_of(spec: Secret, where: str, directory: Path, learn: Callable[[SecretStr], None]) -> tuple[str, ...]:
+    """The same where there may be several, one on a line; blank lines and those that begin with `#` don't count."""
+    lines = [line.strip() for line in _read(spec, where, directory).split("\n")]
+    found = tuple(dict.fromkeys(line for line in lines if line and not line.startswith("#")))
+    if not found or not all(_is_line(each) for each in found):
+        raise EnvError(f"{where} names none, or holds what isn't plain text; one belongs on each line")
+    for each in found:
+        learn(SecretStr(each))
+    return found
+
+
+def _read(spec: Secret, where: str, directory: Path) -> str:
     if spec.env is not None:
         found = os.environ.get(spec.env)
         if found is None:
             raise EnvError(f"{where}.env: {spec.env} isn't set in the controller's environment")
-    else:
-        try:
-            content = read_regular(directory / Path(spec.file or "").expanduser(), LARGEST)
-            found = content.decode("utf-8").strip()
-        except Unreadable as error:
-            raise EnvError(f"{where}.file: {spec.file} {error.what}") from None
-        except UnicodeDecodeError:
-            raise EnvError(f"{where}.file: {spec.file} isn't text") from None
-    if not found or not found.isascii() or not found.isprintable():
-        raise EnvError(f"{where} is empty, or not one line of plain text")
-    learn(SecretStr(found))
-    return found
+        return found
+    try:
+        return read_regular(directory / Path(spec.file or "").expanduser(), LARGEST).decode("utf-8")
+    except Unreadable as error:
+        raise EnvError(f"{where}.file: {spec.file} {error.what}") from None
+    except UnicodeDecodeError:
+        raise EnvError(f"{where}.file: {spec.file} isn't text") from None
+
+
+def _is_line(text: str) -> bool:
+    return bool(text) and text.isascii() and text.isprintable()

@@ -102,6 +102,10 @@ def _dispatch(args: Namespace, holder: RedactorHolder, interrupt: Interrupt) -> 
         print_json({"targets": [result_json(result) for result in results], "exit_code": int(_worst(results))})
     else:
         (show_plans if plans else show_results)(screen, results)
+    if args.once and not plans and desk.deploy.notify.is_wanted:
+        from reconciler.wiring.notify import tell_once
+
+        tell_once(desk, results)
     if metrics_file is None or _write_metrics(metrics_file, desk, results, by_hand=args.command == "rollback"):
         return _worst(results)
     return worst([_worst(results), ExitCode.ERROR])

@@ -25,11 +25,15 @@ def run(desk: Desk, interrupt: Interrupt, *, accept: str | None) -> int:
     wired = daemon(desk, accept=accept)
     _catch_signals(stopping, interrupt)
     wired.server.start()
+    for teller in wired.tellers:
+        teller.start()
     wired.service.start()
     log.info("listening on %s", wired.address)
     stopping.wait()
     # The page goes on answering: whoever looks sees the last passes end.
     wired.service.stop()
+    for teller in wired.tellers:
+        teller.stop()
     wired.server.stop()
     log.info("ended")
     return ExitCode.OK

@@ -167,7 +167,9 @@ def _reconcile(ctx: TargetContext, view: HostView, *, env_only: bool) -> PassRes
     result = replace(_acted(ctx, state, seen, manifest), desired=seen.desired.release)
     if seen.withheld and result.exit_code is ExitCode.OK:
         told = "" if result.result == "in_sync" else f"{result.message}; "
-        return _blocked(ctx, seen, f"{told}{seen.withheld}")
+        blocked = _blocked(ctx, seen, f"{told}{seen.withheld}")
+        # What serves was put back: the state knows it, and a record tells it.
+        return replace(blocked, state=result.state, record=result.record)
     return result if env_only else housekeeping(ctx, result)
 
 

@@ -64,7 +64,10 @@ class Report(Protocol):
 
     def noticed(self, target: str, happening: Happening) -> None: ...
 
-    def passed(self, target: str, reasons: frozenset[Reason], result: PassResult, now: Status) -> None: ...
+    def passed(
+        self, target: str, revision: Revision, reasons: frozenset[Reason], result: PassResult, now: Status
+    ) -> None:
+        """A pass that wanted `revision` is over; by now another may be wanted."""
 
     def defect(self, target: str, error: Exception) -> None: ...
 
@@ -233,7 +236,7 @@ class Agent:
             result = carry_out(reconcile, ctx)
             self._forget_our_own()
             now = _look(ctx)
-        self._report.passed(self.name, reasons, result, now)
+        self._report.passed(self.name, revision, reasons, result, now)
         if result.exit_code is ExitCode.UNREACHABLE:
             self._drop(result.message)
             return

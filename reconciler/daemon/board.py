@@ -78,6 +78,7 @@ class SourceView:
 
     `asked_at` is when it was last known to be the newest. `is_blind` says that this is longer ago than `git.grace`.
     `period` is `stabilization.period`, in seconds.
+    `refused` is the commit that isn't deployed, where the trouble is about one.
     """
 
     app: str = ""
@@ -88,6 +89,7 @@ class SourceView:
     trouble: str = ""
     is_blind: bool = False
     period: float = 0.0
+    refused: str | None = None
 
 
 class Board:

@@ -202,7 +202,8 @@ class Service:
         text = str(error)
         if known.trouble != text:
             log.warning("the desired state stays as it was: %s", text)
-        view = replace(known, asked_at=asked_at, trouble=text, is_blind=silent > self._grace)
+        is_blind, refused = silent > self._grace, self._source.refused
+        view = replace(known, asked_at=asked_at, trouble=text, is_blind=is_blind, refused=refused)
         self.board.desired(view)
         self._tell(lambda listener: listener.asked(view, ok=False))
 
@@ -298,14 +299,14 @@ class _Hub:
         log.debug("%s: %s %s", target, happening.name, happening.action)
         self._service._tell(lambda listener: listener.noticed(target, happening))
 
-    def passed(self, target: str, reasons: frozenset[Reason], result: PassResult, now: Status) -> None:
-        service, revision = self._service, self._service._revision
+    def passed(
+        self, target: str, revision: Revision, reasons: frozenset[Reason], result: PassResult, now: Status
+    ) -> None:
+        service = self._service
         why = ", ".join(sorted(reasons))
         quiet = result.record is None and int(result.exit_code) == 0
         log.log(logging.DEBUG if quiet else logging.INFO, "%s: %s (%s)", target, result.message, why)
         service.board.passed(target, result, now)
-        if revision is None:
-            return
         if service._outbox is not None:
             if result.result == "reverted" and not service.serves(result.tag, besides=target):
                 service._outbox.reverted(revision.deploy, result)

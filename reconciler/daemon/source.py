@@ -9,9 +9,9 @@ from collections.abc import Callable
 from pathlib import Path, PurePosixPath
 from typing import Protocol
 
-from reconciler.daemon.lineage import deployable
+from reconciler.daemon.lineage import Untrusted, deployable
 from reconciler.daemon.revision import Revision
-from reconciler.model.errors import ReconcilerError
+from reconciler.model.errors import DesiredStateError, EnvError, ReconcilerError
 from reconciler.ports import Repository
 
 
@@ -23,6 +23,10 @@ class Source(Protocol):
 
     def resume(self) -> Revision | None:
         """The one that was deployed last, without the network; None where that isn't known."""
+
+    @property
+    def refused(self) -> str | None:
+        """The commit about which the last `poll` raised; None where it was about none."""
 
 
 class Memory:
@@ -80,14 +84,20 @@ class Followed:
         self._records = records
         self._signed = signed
         self._before: str | None = None
+        self.refused: str | None = None
 
     def poll(self) -> Revision:
         """Raises Untrusted, GitFailed, DesiredStateError and EnvError: then the commit before goes on being desired."""
+        self.refused = None
         head, accepted = self._repository.fetch(), self._memory.accepted
-        commit = deployable(
-            self._repository, head, accepted, branch=self._branch, signed=self._signed, records=self._records
-        )
-        revision = self._open(commit)
+        try:
+            commit = deployable(
+                self._repository, head, accepted, branch=self._branch, signed=self._signed, records=self._records
+            )
+            revision = self._open(commit)
+        except (Untrusted, DesiredStateError, EnvError):
+            self.refused = head
+            raise
         if commit != accepted:
             self._remember(commit)
         if commit != self._before:
@@ -120,6 +130,9 @@ class Followed:
 
 class Checkout:
     """The files as they lie there; who brings them up to date is somebody else's business."""
+
+    refused = None
+    """Whoever looks at a checkout sees what is wrong with it."""
 
     def __init__(self, open_here: Callable[[], Revision]) -> None:
         self._open = open_here

@@ -12,6 +12,7 @@ from reconciler.model.env_files import EnvFiles
 from reconciler.model.gates import Gates
 from reconciler.model.housekeeping import Housekeeping
 from reconciler.model.image import Image
+from reconciler.model.notify import Notify
 from reconciler.model.paths import InsidePath, RepoPath
 from reconciler.model.policy import Drift, Records, Retention, Rollback, Rollout, Stabilization, Timeouts
 from reconciler.model.quantities import Tag
@@ -69,6 +70,7 @@ class Deploy(Model):
     )
     git: Git = Field(default_factory=Git.model_construct, description="The repository that the daemon follows.")
     daemon: Daemon = Field(default_factory=Daemon.model_construct, description="The daemon's own settings.")
+    notify: Notify = Field(default_factory=Notify.model_construct, description="Who is told what happens.")
 
     def project_of(self, target: str) -> str:
         """The Compose project name on `target`. Raises KeyError when there is no such target."""

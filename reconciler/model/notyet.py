@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from reconciler.dataclass import dataclass
 from reconciler.model.base import Location
 
-LATER_SECTIONS = ("notify", "pipeline", "approvals", "migrations", "language")
+LATER_SECTIONS = ("pipeline", "approvals", "migrations", "language")
 """Whole sections that come with the work that needs them. Source: DESIGN, "deploy.yaml"."""
 
 

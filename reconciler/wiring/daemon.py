@@ -18,7 +18,9 @@ from reconciler.adapters.records.shelf import RecordShelf
 from reconciler.adapters.records.store import RecordDirectory
 from reconciler.adapters.secret import secret_of
 from reconciler.cycle.context import RecordStore, TargetContext
+from reconciler.daemon.commit_status import KIND, CommitStatuses
 from reconciler.daemon.meter import Meter
+from reconciler.daemon.notify import Notifier
 from reconciler.daemon.pages.site import Pages
 from reconciler.daemon.revision import Connection, Revision
 from reconciler.daemon.service import Service
@@ -31,6 +33,7 @@ from reconciler.model.errors import ReconcilerError
 from reconciler.ports import Transport, Watch
 from reconciler.telemetry.live import LiveMetrics
 from reconciler.wiring.desk import Desk, Work, transport_to
+from reconciler.wiring.notify import commit_statuses, notifier
 from reconciler.wiring.outbox import WiredOutbox, path_in, records_in, remote_of
 
 if TYPE_CHECKING:
@@ -102,6 +105,8 @@ class Wired:
     service: Service
     server: Server
     address: str
+    tellers: tuple[Notifier | CommitStatuses, ...] = ()
+    """They begin before the service, and end after it."""
 
 
 def daemon(desk: Desk, *, accept: str | None = None) -> Wired:
@@ -113,13 +118,14 @@ def daemon(desk: Desk, *, accept: str | None = None) -> Wired:
     follows = followers(desk, accept=accept)
     secrets = _webhook_secrets(desk)
     metrics = LiveMetrics(__version__, started_at=time.time())
+    tellers = _tellers(desk, metrics)
     service = Service(
         follows.source,
         follows.outbox,
         every=spec.git.every,
         grace=spec.git.grace,
         push_every=spec.records.push_every,
-        listeners=(Meter(metrics, follows.outbox, secrets),),
+        listeners=(Meter(metrics, follows.outbox, secrets), *tellers),
     )
     pages = Pages(service.board, follows.shelf, lambda text: desk.redactor.current.text(text))
     token = spec.daemon.token
@@ -134,7 +140,19 @@ def daemon(desk: Desk, *, accept: str | None = None) -> Wired:
     )
     host, _, port = spec.daemon.listen.rpartition(":")
     server = Server(App(site), host, int(port))
-    return Wired(service, server, f"http://{host}:{server.port}")
+    return Wired(service, server, f"http://{host}:{server.port}", tellers)
+
+
+def _tellers(desk: Desk, metrics: LiveMetrics) -> tuple[Notifier | CommitStatuses, ...]:
+    spec = desk.deploy.notify
+    tellers: list[Notifier | CommitStatuses] = []
+    if spec.urls is not None:
+        metrics.expect_notifications(event.value for event in spec.events)
+        tellers.append(notifier(desk, state_dir(desk), grace=spec.grace, count=metrics.notified))
+    if statuses := commit_statuses(desk, state_dir(desk), count=metrics.notified):
+        metrics.expect_notifications((KIND,))
+        tellers.append(statuses)
+    return tuple(tellers)
 
 
 def _webhook_secrets(desk: Desk) -> Mapping[str, str]:

@@ -112,7 +112,7 @@ def test_sections_left_out_are_what_their_empty_selves_are(tmp_path: Path) -> No
     sections = [name for name, field in Deploy.model_fields.items() if field.default_factory]
     empty = "".join(f"{section}: {{}}\n" for section in sections)
 
-    assert len(sections) == 14
+    assert len(sections) == 15
 
     assert _load(tmp_path, MINIMAL + empty) == _load(tmp_path, MINIMAL)
     assert Gates.model_validate({"containers": {}, "logs": {}, "resources": {}}) == Gates()
@@ -290,10 +290,10 @@ MISTAKES = [
     ("gates:", "gates", "should be a mapping, not empty"),
     ("suspend: true", "suspend", "isn't a known key; known here: apiVersion, app, tag, compose, image, env, targets, "
      "writable, policy, gates, stabilization, rollback, timeouts, drift, windows, records, rollout, retention, "
-     "housekeeping, git, daemon"),
+     "housekeeping, git, daemon, notify"),
     ('"a\\u202eb": 1', "a\\u202eb", "isn't a known key; known here: apiVersion, app, tag, compose, image, env, "
      "targets, writable, policy, gates, stabilization, rollback, timeouts, drift, windows, records, rollout, "
-     "retention, housekeeping, git, daemon"),
+     "retention, housekeeping, git, daemon, notify"),
 ]  # fmt: skip
 
 
@@ -415,7 +415,7 @@ def test_what_is_missing_is_named_with_what_to_add(tmp_path: Path) -> None:
         "deploy.yaml:1: targets: is required; add one target with `host` and `deploy_dir`",
         "deploy.yaml:1: x: isn't a known key; known here: apiVersion, app, tag, compose, image, env, targets, "
         "writable, policy, gates, stabilization, rollback, timeouts, drift, windows, records, rollout, retention, "
-        "housekeeping, git, daemon",
+        "housekeeping, git, daemon, notify",
     ]
 
 

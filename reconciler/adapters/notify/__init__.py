@@ -1,0 +1,1 @@
+"""Ways to tell people: Apprise, in a process of its own."""
