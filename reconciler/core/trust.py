@@ -41,5 +41,6 @@ def with_trust(asked: Deploy, trusted: Deploy, ref: str) -> tuple[Deploy, tuple[
         "gates": trusted.gates,
         "git": trusted.git,
         "daemon": trusted.daemon,
+        "notify": trusted.notify,
     }
     return asked.model_copy(update=update), tuple(notes)

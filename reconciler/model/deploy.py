@@ -93,6 +93,15 @@ class Deploy(Model):
         return self
 
     @model_validator(mode="after")
+    def _signs_what_it_writes(self) -> Self:
+        if self.git.require_signed and self.rollback.write_back and self.records.branch in {None, self.git.branch}:
+            hint = "name another `records.branch`, and merge it by a signed commit"
+            raise refused(
+                "would put unsigned commits where only signed ones count", hint, at=("rollback", "write_back")
+            )
+        return self
+
+    @model_validator(mode="after")
     def _targets_apart(self) -> Self:
         directories: dict[object, str] = {}
         projects: dict[object, str] = {}

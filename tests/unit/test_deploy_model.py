@@ -275,6 +275,9 @@ MISTAKES = [
     ("rollout: {on_failure: continue}", "rollout.on_failure",
      "isn't available in this version yet; leave it out or set it to `halt`"),
     ("retention: {releases: 0}", "retention.releases", 'should be at least 1, not "0"'),
+    ("rollback: {write_back: true}\ngit: {require_signed: /etc/signers}", "rollback.write_back",
+     "would put unsigned commits where only signed ones count; name another `records.branch`, and merge it by a signed "
+     "commit"),
     ("git: {branch: HEAD}", "git.branch",
      'should be the name of a branch, not "HEAD"; such as `main`, without `refs/heads/`'),
     ("git: {url: 'https://me:hunter2@git.example/ops.git'}", "git.url",
