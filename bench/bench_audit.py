@@ -21,7 +21,8 @@ from pathlib import Path, PurePosixPath
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
-from reconciler.adapters.host.target import Settings, TargetHost  # noqa: E402 - found by the line above
+from reconciler.adapters.host.scripts import Settings  # noqa: E402 - found by the line above
+from reconciler.adapters.host.target import TargetHost  # noqa: E402
 from reconciler.adapters.transport.local import LocalTransport  # noqa: E402
 from reconciler.adapters.transport.ssh import SshTransport  # noqa: E402
 from reconciler.adapters.transport.ssh_settings import SshSettings  # noqa: E402

@@ -19,7 +19,8 @@ from reconciler.adapters.env.values import render_env
 from reconciler.adapters.git.commit import commit_of
 from reconciler.adapters.git.worktree import find_top
 from reconciler.adapters.host.held_lock import LONGEST_BEAT
-from reconciler.adapters.host.target import Settings, TargetHost
+from reconciler.adapters.host.scripts import Settings
+from reconciler.adapters.host.target import TargetHost
 from reconciler.cycle.context import RecordStore, TargetContext
 from reconciler.dataclass import dataclass
 from reconciler.later import Later, once

@@ -11,7 +11,8 @@ from pathlib import PurePosixPath
 
 import pytest
 
-from reconciler.adapters.host.target import Settings, TargetHost
+from reconciler.adapters.host.scripts import Settings
+from reconciler.adapters.host.target import TargetHost
 from reconciler.adapters.transport.local import LocalTransport
 from reconciler.core import history
 from reconciler.model.errors import Locked, ReconcilerError, TakenOver

@@ -15,7 +15,8 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path, PurePosixPath
 
-from reconciler.adapters.host.target import Settings, TargetHost
+from reconciler.adapters.host.scripts import Settings
+from reconciler.adapters.host.target import TargetHost
 from reconciler.adapters.transport.local import LocalTransport
 from reconciler.core import digest, history
 from reconciler.core.file_audit import findings

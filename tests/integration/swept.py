@@ -8,7 +8,8 @@ import time
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
-from reconciler.adapters.host.target import Settings, TargetHost
+from reconciler.adapters.host.scripts import Settings
+from reconciler.adapters.host.target import TargetHost
 from reconciler.model.housekeeping import Housekeeping, LogsWatch, TempSweep
 from reconciler.ports import Transport
 from reconciler.remote import script
@@ -89,7 +90,7 @@ def host(transport: Transport, server: Server) -> TargetHost:
         docker_host="unix:///var/run/docker.sock",
     )
     made = TargetHost(transport, settings, lambda: transport)
-    made._generation = GENERATION
+    made.scripts.generation = GENERATION
     return made
 
 

@@ -96,7 +96,7 @@ def _killed_at(place: Place, directory: Path, number: int, script: str, release:
         )
         doomed.host.observe = place.host.observe  # type: ignore[method-assign]
         doomed.host._key, doomed.host._revision = place.host._key, place.host._revision
-        doomed.host._generation = place.host._generation
+        doomed.host.scripts.generation = place.host.generation
         try:
             if script == "install":
                 doomed.host.install(bundle(release))

@@ -13,7 +13,8 @@ from pathlib import Path, PurePosixPath
 
 import pytest
 
-from reconciler.adapters.host.target import Settings, TargetHost
+from reconciler.adapters.host.scripts import Settings
+from reconciler.adapters.host.target import TargetHost
 from reconciler.adapters.transport.local import LocalTransport
 from reconciler.model.errors import Locked, TakenOver, TargetUnreachable
 from reconciler.model.stored import Phase, TargetState

@@ -13,7 +13,8 @@ import pytest
 
 from reconciler.adapters.host import answers
 from reconciler.adapters.host.logins import logins_at
-from reconciler.adapters.host.target import Settings, TargetHost
+from reconciler.adapters.host.scripts import Settings
+from reconciler.adapters.host.target import TargetHost
 from reconciler.adapters.transport.local import LocalTransport
 from reconciler.model.errors import TargetUnreachable
 from reconciler.model.trace import Login

@@ -5,7 +5,8 @@ from __future__ import annotations
 import shutil
 from pathlib import PurePosixPath
 
-from reconciler.adapters.host.target import Settings, TargetHost
+from reconciler.adapters.host.scripts import Settings
+from reconciler.adapters.host.target import TargetHost
 from reconciler.adapters.transport.local import LocalTransport
 from reconciler.model.errors import PreflightFailed, TargetUnfit
 from reconciler.model.release import Rendering

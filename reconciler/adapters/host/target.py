@@ -9,22 +9,13 @@ import re
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from datetime import datetime
-from pathlib import PurePosixPath
 
 from reconciler.adapters.host import answers, archive, guard, housekeeping, logins, sealed, state_file
-from reconciler.adapters.host.held_lock import LONGEST_BEAT, ProcessLock
-from reconciler.dataclass import dataclass
+from reconciler.adapters.host.held_lock import ProcessLock
+from reconciler.adapters.host.scripts import MISSING, READ_TIMEOUT, Scripts, Settings, said_by
 from reconciler.model.audit import Action
 from reconciler.model.engine_socket import socket_path
-from reconciler.model.errors import (
-    CommandFailed,
-    Locked,
-    NotOurs,
-    PreflightFailed,
-    ReconcilerError,
-    TakenOver,
-    TargetUnfit,
-)
+from reconciler.model.errors import PreflightFailed, ReconcilerError, TargetUnfit
 from reconciler.model.housekeeping import Housekeeping
 from reconciler.model.observed import ContainerFacts, HostView
 from reconciler.model.release import Bundle, ManagedFile, Rendering
@@ -34,12 +25,8 @@ from reconciler.model.sweep import SweepReport, Written
 from reconciler.model.trace import Login
 from reconciler.model.watchdog import Lease, Silence
 from reconciler.ports import Completed, RemoteProcess, Stream, Transport
-from reconciler.remote import FENCED, script
+from reconciler.remote import script
 
-MISSING, FOREIGN, LOCKED = 70, 73, 75
-"""Exit codes of `remote/lib.sh`."""
-READ_TIMEOUT = 60.0
-"""Seconds for a script that only reads or writes small files."""
 MOST_ADOPTED_KB = 64 * 1024
 """KiB of mounted config files that an adoption takes over."""
 LOGINS_TIMEOUT = 5.0
@@ -48,23 +35,6 @@ RENDER_TIMEOUT = 120.0
 """Seconds for Compose to resolve a model."""
 _UNSET = re.compile(r'The \\?"([^"\\]+)\\?" variable is not set')
 """Compose's warning (its exit code is 0), the same since 2.0."""
-
-
-@dataclass(frozen=True, slots=True)
-class Settings:
-    """Which place on which target, and for whom. `where` is for messages; `docker_host` a `unix://` address."""
-
-    where: str
-    deploy_dir: PurePosixPath
-    app: str
-    project: str
-    writable: tuple[str, ...]
-    docker_host: str
-    retained_records: int = 200
-    keeps_values: bool = True
-    """False where env values may not touch the target's disk (`env.delivery: runtime`)."""
-    heartbeat: float = LONGEST_BEAT
-    """Seconds from one sign of life to the next while the lock is held."""
 
 
 class TargetHost:
@@ -79,15 +49,15 @@ class TargetHost:
         self._settings = settings
         self._key: bytes | None = None
         self._revision = 0
-        self._generation: str | None = None
+        self.scripts = Scripts(transport, settings)
 
     @property
     def generation(self) -> str | None:
-        return self._generation
+        return self.scripts.generation
 
     def observe(self, *, files: bool = True) -> HostView:
         how = "audit" if files else "brief"
-        return self._view(answers.sections(self._run("observe", how, *self._settings.writable).stdout))
+        return self._view(answers.sections(self.scripts.run("observe", how, *self._settings.writable).stdout))
 
     def lock(
         self,
@@ -100,18 +70,18 @@ class TargetHost:
     ) -> tuple[ProcessLock, HostView]:
         foreign = "adopt" if takeover else "refuse"
         arguments = (who, purpose, foreign, str(math.ceil(patience)), *self._settings.writable)
-        process = self._transport.start(self._command("lock", *arguments))
+        process = self._transport.start(self.scripts.command("lock", *arguments))
         found: dict[str, bytes] = {}
         try:
             while "end" not in found:
                 head = process.read_line(READ_TIMEOUT + (patience if "waiting" in found else 0.0))
                 name, _, length = head.partition(b" ")
                 if not length.isdigit():
-                    self._refuse(process.wait(READ_TIMEOUT))
+                    self.scripts.refuse(process.wait(READ_TIMEOUT))
                 found[name.decode("ascii", "replace")] = _read_exactly(process, int(length))
                 if name == b"waiting" and patience:
-                    waiting(_text(found["waiting"]) or "it has not said who it is")
-            self._generation = found["generation"].decode("ascii")
+                    waiting(said_by(found["waiting"]) or "it has not said who it is")
+            self.scripts.generation = found["generation"].decode("ascii")
             return ProcessLock(process, self._settings.heartbeat), self._view(found)
         except BaseException:
             process.close()
@@ -119,7 +89,7 @@ class TargetHost:
 
     def render(self, tree: SourceTree, env: bytes, tag: str) -> Rendering:
         project_dir = str(tree.compose[0].parent)
-        done = self._run(
+        done = self.scripts.run(
             "render",
             "disk" if self._settings.keeps_values else "memory",
             self._settings.project,
@@ -131,9 +101,9 @@ class TargetHost:
         )
         where = self._settings.where
         if done.status == MISSING:
-            raise TargetUnfit(f"{where}: {_text(done.stderr)}")
+            raise TargetUnfit(f"{where}: {said_by(done.stderr)}")
         private, root, model = (*done.stdout.decode("utf-8", "replace").split("\n", 2), "", "")[:3]
-        said = answers.without_directory(_text(done.stderr), private, posixpath.join(root, project_dir))
+        said = answers.without_directory(said_by(done.stderr), private, posixpath.join(root, project_dir))
         if "remote resource is disabled" in said:
             raise PreflightFailed(
                 f"{where}: the Compose files of tag {tag} include one from elsewhere (git or a registry), which may be"
@@ -157,16 +127,16 @@ class TargetHost:
         )
 
     def install(self, bundle: Bundle) -> str:
-        return sealed.install(self._change, bundle, self._settings.writable)
+        return sealed.install(self.scripts.change, bundle, self._settings.writable)
 
     def reseal(self, release: str, expected: str | None) -> str:
-        return sealed.reseal(self._run, self._change, self._settings.where, release, expected)
+        return sealed.reseal(self.scripts.run, self.scripts.change, self._settings.where, release, expected)
 
     def put_back(self, run: str, actions: Sequence[Action]) -> tuple[str, ...]:
-        return sealed.put_back(self._run, self._change, self._settings.where, run, actions)
+        return sealed.put_back(self.scripts.run, self.scripts.change, self._settings.where, run, actions)
 
     def read_release(self, release: str) -> Bundle | None:
-        found = answers.sections(self._run("read_release", release).stdout)
+        found = answers.sections(self.scripts.run("read_release", release).stdout)
         if not {"manifest", "compose", "env"} <= found.keys():
             return None
         manifest = answers.manifest(found["manifest"])
@@ -191,7 +161,7 @@ class TargetHost:
             is_home=in_keeper,
             watch=script("watch"),
         )
-        done = self._change("arm", *words, stdin=guard.lines(lease.steps))
+        done = self.scripts.change("arm", *words, stdin=guard.lines(lease.steps))
         return done.stdout.strip() == b"home keeper"
 
     def confirm(self, lease: str, *, looks: float | None, lasts: float, silence: Silence) -> None:
@@ -199,60 +169,62 @@ class TargetHost:
         words = (lease, goes_on, str(math.ceil(looks or 0)), str(math.ceil(lasts)), silence.value)
         fresh = self._connect()
         try:
-            self._change("confirm", *words, over=fresh)
+            self.scripts.change("confirm", *words, over=fresh)
         finally:
             fresh.close()
 
     def disarm(self) -> None:
-        self._change("confirm", "any", "end", "0", "0", "-")
+        self.scripts.change("confirm", "any", "end", "0", "0", "-")
 
     def acknowledge(self) -> None:
-        self._change("acknowledge")
+        self.scripts.change("acknowledge")
 
     def compose_up(self, services: Sequence[str], *, timeout: float, model: bytes | None = None) -> Completed:
         source = "file" if model is None else "stdin"
-        return self._change("up", source, *services, stdin=model or b"", timeout=timeout, check=False)
+        return self.scripts.change("up", source, *services, stdin=model or b"", timeout=timeout, check=False)
 
     def save_evidence(self, run: str, containers: Sequence[ContainerFacts]) -> str:
         pairs = [part for container in containers for part in (container.id, container.name)]
-        self._change("evidence", run, "whole" if self._settings.keeps_values else "state", *pairs)
+        self.scripts.change("evidence", run, "whole" if self._settings.keeps_values else "state", *pairs)
         return str(self._settings.deploy_dir / ".reconciler" / "evidence" / run)
 
     def save_record(self, run: str, text: str) -> None:
         data = text.encode()
-        self._change("record", run, str(len(data)), stdin=data)
+        self.scripts.change("record", run, str(len(data)), stdin=data)
 
     def read_record(self, run: str) -> str | None:
-        found = answers.sections(self._run("read_record", run).stdout)
+        found = answers.sections(self.scripts.run("read_record", run).stdout)
         return found["record"].decode("utf-8", "replace") if "record" in found else None
 
     def prune(self, releases: Sequence[str], files: Sequence[str]) -> None:
         names = [f"releases/{name}" for name in releases] + [f"files/{name}" for name in files]
-        self._change("prune", str(self._settings.retained_records), *names)
+        self.scripts.change("prune", str(self._settings.retained_records), *names)
 
     def sweep(self, rules: Housekeeping, *, holder: str | None) -> SweepReport:
-        return housekeeping.sweep(self._change if holder else self._run, rules, holder=holder)
+        return housekeeping.sweep(self.scripts.change if holder else self.scripts.run, rules, holder=holder)
 
     def written(self, areas: Sequence[str]) -> tuple[Written, ...]:
-        return housekeeping.written(self._run, areas)
+        return housekeeping.written(self.scripts.run, areas)
 
     def render_here(self, config_files: Sequence[str]) -> Rendering:
-        done = self._run("render_here", self._settings.project, *config_files, timeout=RENDER_TIMEOUT, check=False)
+        done = self.scripts.run(
+            "render_here", self._settings.project, *config_files, timeout=RENDER_TIMEOUT, check=False
+        )
         if done.status == MISSING:
-            raise TargetUnfit(f"{self._settings.where}: {_text(done.stderr)}")
+            raise TargetUnfit(f"{self._settings.where}: {said_by(done.stderr)}")
         if done.status != 0:
-            raise PreflightFailed(f"{self._settings.where}: Compose refuses {config_files[0]}: {_text(done.stderr)}")
+            raise PreflightFailed(f"{self._settings.where}: Compose refuses {config_files[0]}: {said_by(done.stderr)}")
         return Rendering(model=json.loads(done.stdout), root=str(self._settings.deploy_dir), project_dir=".")
 
     def fetch(self, paths: Sequence[str]) -> tuple[SourceFile, ...]:
         if not paths:
             return ()
-        done = self._run("fetch", str(MOST_ADOPTED_KB), *paths, timeout=RENDER_TIMEOUT)
+        done = self.scripts.run("fetch", str(MOST_ADOPTED_KB), *paths, timeout=RENDER_TIMEOUT)
         return archive.unpacked(done.stdout) if done.stdout else ()
 
     def logins_at(self, when: datetime) -> tuple[Login, ...]:
         with suppress(ReconcilerError):  # only a hint: what makes the target unreadable shows at the next call
-            done = self._run("logins", timeout=LOGINS_TIMEOUT, check=False)
+            done = self.scripts.run("logins", timeout=LOGINS_TIMEOUT, check=False)
             return logins.logins_at(answers.sections(done.stdout), when)
         return ()
 
@@ -260,7 +232,7 @@ class TargetHost:
         if self._key is None:
             raise RuntimeError("the state is written under the lock, which tells the key")
         data = state_file.encoded(state.model_dump_json(indent=1).encode(), self._key, self._revision + 1)
-        self._change("commit", str(len(data)), last_good, last_good_tag, current, stdin=data)
+        self.scripts.change("commit", str(len(data)), last_good, last_good_tag, current, stdin=data)
         self._revision += 1
 
     def _view(self, found: dict[str, bytes]) -> HostView:
@@ -279,62 +251,12 @@ class TargetHost:
     def dial_engine(self, what: str, timeout: float) -> Stream:
         """A stream to the engine's socket for requests that change something; `what` is for the journal."""
         socket = socket_path(self._settings.docker_host)
-        return self._transport.dial(self._fenced("engine", socket, what), timeout=timeout)
+        return self._transport.dial(self.scripts.fenced("engine", socket, what), timeout=timeout)
 
     def start_pull(self, reference: str) -> RemoteProcess:
         """`docker pull` on the target, with the login of its user."""
         socket = socket_path(self._settings.docker_host)
-        return self._transport.start(self._fenced("pull", socket, reference))
-
-    def _command(self, name: str, *arguments: str) -> list[str]:
-        return self._shell(name, script(name), *arguments)
-
-    def _fenced(self, name: str, *arguments: str) -> list[str]:
-        if self._generation is None:
-            raise RuntimeError(f"{name} changes the target, and only the lock allows that")
-        return self._shell(name, script(name, fenced=True), self._generation, *arguments)
-
-    def _shell(self, name: str, text: str, *arguments: str) -> list[str]:
-        shell = ["sh", "-c", text, f"reconciler-{name}", str(self._settings.deploy_dir), *arguments]
-        return ["env", f"DOCKER_HOST={self._settings.docker_host}", *shell]
-
-    def _change(
-        self,
-        name: str,
-        *arguments: str,
-        stdin: bytes = b"",
-        timeout: float = READ_TIMEOUT,
-        check: bool = True,
-        over: Transport | None = None,
-    ) -> Completed:
-        """Runs a script that changes something, as long as nobody has taken over. Raises TakenOver."""
-        done = (over or self._transport).run(self._fenced(name, *arguments), stdin=stdin, timeout=timeout)
-        if done.status == FENCED or (check and done.status != 0):
-            self._refuse(done)
-        return done
-
-    def _run(
-        self, name: str, *arguments: str, stdin: bytes = b"", timeout: float = READ_TIMEOUT, check: bool = True
-    ) -> Completed:
-        done = self._transport.run(self._command(name, *arguments), stdin=stdin, timeout=timeout)
-        if check and done.status != 0:
-            self._refuse(done)
-        return done
-
-    def _refuse(self, done: Completed) -> None:
-        where, directory, said = self._settings.where, self._settings.deploy_dir, _text(done.stderr)
-        if done.status == LOCKED:
-            raise Locked(f"{where}: another pass is at work here: {said or 'it has not said who it is'}")
-        if done.status == FENCED:
-            raise TakenOver(f"{where}: {said}")
-        if done.status == FOREIGN:
-            raise NotOurs(
-                f"{where}: {directory} has something that isn't ours ({said}): run `reconcile adopt` to take it over,"
-                " or choose another deploy_dir"
-            )
-        if done.status == MISSING:
-            raise TargetUnfit(f"{where}: {said}")
-        raise CommandFailed(f"{where}: a script on the target ended with {done.status}: {said}", status=done.status)
+        return self._transport.start(self.scripts.fenced("pull", socket, reference))
 
 
 def _read_exactly(process: RemoteProcess, length: int) -> bytes:
@@ -343,8 +265,3 @@ def _read_exactly(process: RemoteProcess, length: int) -> bytes:
     while len(data) < length:
         data += b"\n" + process.read_line(READ_TIMEOUT)
     return data
-
-
-def _text(output: bytes) -> str:
-    lines = [line.strip() for line in output.decode("utf-8", "replace").splitlines()]
-    return "; ".join(line for line in lines if line)[:2000]
