@@ -108,6 +108,8 @@ class TargetContext:
     say: Callable[[str], None]
     interrupted: Interruption
     who: str
+    superseded: tuple[str, ...] = ()
+    """Tags that were asked for since the commit before, and replaced before they ran."""
     windows: Sequence[Recurring] = ()
     """When a release may be switched to."""
     patience: float = 0.0

@@ -98,6 +98,7 @@ class Run:
             evidence=self.evidence,
             durations=self.durations,
             exit_code=int(exit_code),
+            superseded=self.ctx.superseded if self.kind is RecordKind.DEPLOY else (),
             drift=drift_lines(plan) if plan else (),
         )
         try:

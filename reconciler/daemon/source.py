@@ -14,6 +14,9 @@ from reconciler.daemon.revision import Revision
 from reconciler.model.errors import DesiredStateError, EnvError, ReconcilerError
 from reconciler.ports import Repository
 
+MOST_LOOKED_AT = 200
+"""Commits between two fetches that are looked through for tags that never ran."""
+
 
 class Source(Protocol):
     """Gives the desired state. `poll` may take as long as a fetch; one thread at a time calls it."""
@@ -59,7 +62,8 @@ class Memory:
 
 
 class Followed:
-    """A branch of a repository. `open_at` makes the revision of a tree on the disk; `path` is deploy.yaml's in it.
+    """A branch of a repository. `open_at` makes the revision of a tree on the disk at a commit, given the tags that it
+    superseded; `path` is deploy.yaml's in it, and `tag_at` the tag that it asks for at a commit ("": none).
 
     `records` is the directory of the run records, relative to the repository's top: the daemon's own commits change
     nothing else.
@@ -69,7 +73,8 @@ class Followed:
         self,
         repository: Repository,
         memory: Memory,
-        open_at: Callable[[Path, str], Revision],
+        open_at: Callable[[Path, str, tuple[str, ...]], Revision],
+        tag_at: Callable[[str], str],
         *,
         branch: str,
         path: PurePosixPath,
@@ -79,6 +84,7 @@ class Followed:
         self._repository = repository
         self._memory = memory
         self._open_at = open_at
+        self._tag_at = tag_at
         self._branch = branch
         self._path = path
         self._records = records
@@ -94,7 +100,7 @@ class Followed:
             commit = deployable(
                 self._repository, head, accepted, branch=self._branch, signed=self._signed, records=self._records
             )
-            revision = self._open(commit)
+            revision = self._open(commit, self._superseded(accepted, commit))
         except (Untrusted, DesiredStateError, EnvError):
             self.refused = head
             raise
@@ -110,10 +116,18 @@ class Followed:
         accepted = self._memory.accepted
         if accepted is None or not self._is_here(accepted):
             return None
-        return self._open(accepted)
+        return self._open(accepted, ())
 
-    def _open(self, commit: str) -> Revision:
-        return self._open_at(self._repository.tree(commit) / self._path, commit)
+    def _open(self, commit: str, superseded: tuple[str, ...]) -> Revision:
+        return self._open_at(self._repository.tree(commit) / self._path, commit, superseded)
+
+    def _superseded(self, accepted: str | None, commit: str) -> tuple[str, ...]:
+        """The tags that nobody will see run: merged since the last time that we looked, and replaced by then."""
+        if accepted is None or accepted == commit:
+            return ()
+        between = self._repository.between(accepted, commit)[-MOST_LOOKED_AT:]
+        ends = {"", self._tag_at(accepted), self._tag_at(commit)}
+        return tuple(dict.fromkeys(tag for tag in map(self._tag_at, between) if tag not in ends))
 
     def _is_here(self, commit: str) -> bool:
         try:

@@ -41,6 +41,9 @@ class Repository(Publisher, Protocol):
     def parent(self, commit: str) -> str | None:
         """The first parent; None for a first commit."""
 
+    def between(self, older: str, newer: str) -> tuple[str, ...]:
+        """First parents from `older` to `newer`, neither of them included, oldest first."""
+
     def changed(self, older: str, newer: str) -> tuple[str, ...]:
         """Paths that differ between two commits."""
 

@@ -6,10 +6,12 @@ import hashlib
 import os
 import time
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, cast
 
 from reconciler import __version__
+from reconciler.adapters.desired.tag_line import tag_in
 from reconciler.adapters.git.clone import Clone
 from reconciler.adapters.git.worktree import find_top
 from reconciler.adapters.records.outbox import PushedRecords, forget_unwritten
@@ -29,7 +31,7 @@ from reconciler.daemon.web import App, Server, Site
 from reconciler.daemon.webhooks import Webhooks
 from reconciler.dataclass import dataclass
 from reconciler.model.deploy import Deploy
-from reconciler.model.errors import ReconcilerError
+from reconciler.model.errors import DesiredStateError, ReconcilerError
 from reconciler.ports import Transport, Watch
 from reconciler.telemetry.live import LiveMetrics
 from reconciler.wiring.desk import Desk, Work, transport_to
@@ -195,8 +197,14 @@ def followers(desk: Desk, *, accept: str | None = None) -> Followers:
     )
     committed: list[Path] = []
 
-    def open_at(file: Path, commit: str) -> Revision:
-        revision = _revision(desk.reopened(file), commit, records)
+    def tag_at(commit: str) -> str:
+        try:
+            return tag_in((clone.read(commit, str(path)) or b"").decode("utf-8", "replace"))
+        except DesiredStateError:
+            return ""
+
+    def open_at(file: Path, commit: str, superseded: tuple[str, ...]) -> Revision:
+        revision = _revision(desk.reopened(file), commit, records, superseded)
         committed[:] = _records_of(file.parents[len(path.parts) - 1], into)
         return revision
 
@@ -204,6 +212,7 @@ def followers(desk: Desk, *, accept: str | None = None) -> Followers:
         clone,
         memory,
         open_at,
+        tag_at,
         branch=git.branch,
         path=path,
         records=into,
@@ -230,8 +239,10 @@ def state_dir(desk: Desk) -> Path:
     return Path(base).expanduser() / "reconciler" / desk.deploy.app
 
 
-def _revision(desk: Desk, commit: str | None, records: RecordStore | None) -> Revision:
-    work = desk.work(records, commit)
+def _revision(
+    desk: Desk, commit: str | None, records: RecordStore | None, superseded: tuple[str, ...] = ()
+) -> Revision:
+    work = replace(desk.work(records, commit), superseded=superseded)
     digest = hashlib.sha256(f"{commit}\0{desk.public}".encode())
     if commit is None:  # the files of a commit are what they are; those of a checkout are read each time
         tree = work.sources()

@@ -197,6 +197,7 @@ class Work:
     commit: Callable[[], str | None]
     records: RecordStore
     windows: Sequence[Recurring]
+    superseded: tuple[str, ...] = ()
 
     def on(
         self,
@@ -269,6 +270,7 @@ class Work:
             say=say,
             interrupted=interrupt,
             who=controller(),
+            superseded=self.superseded,
             windows=self.windows,
             patience=patience,
         )

@@ -29,6 +29,7 @@ class Desk:
     remote: Path
     clone: Clone
     state: Path
+    superseded: tuple[str, ...] = ()
 
     def git(self, *arguments: str) -> str:
         command = ["git", "-C", str(self.work), *arguments]
@@ -48,8 +49,9 @@ class Desk:
     def source(self, *, signed: bool = False, refuse: Callable[[str], bool] = lambda text: False) -> Followed:
         """The source over our clone; a revision is the text of deploy.yaml at its commit."""
 
-        def open_at(file: Path, commit: str) -> str:
+        def open_at(file: Path, commit: str, superseded: tuple[str, ...]) -> str:
             text = file.read_text()
+            self.superseded = superseded
             if refuse(text):
                 raise DesiredStateError("isn't right", file=file.name)
             return f"{commit}:{text}"
@@ -58,6 +60,7 @@ class Desk:
             self.clone,
             Memory(self.state / "accepted.json"),
             open_at,  # type: ignore[arg-type]
+            lambda commit: (self.clone.read(commit, "deploy.yaml") or b"").decode(),
             branch="main",
             path=PurePosixPath("deploy.yaml"),
             records=RECORDS,
@@ -94,6 +97,19 @@ def test_a_commit_is_taken_with_its_files_as_they_were_committed(desk: Desk) -> 
     third = desk.commit("three")
     assert taken(source) == f"{third}:three"
     assert Memory(desk.state / "accepted.json").accepted == third
+
+
+def test_tags_that_nobody_saw_run_are_named(desk: Desk) -> None:
+    """Here a tag is the whole text: three merges between two fetches, one of which changed nothing of it."""
+    source = desk.source()
+    source.poll()
+    assert not desk.superseded
+    for text in ("two", "three", "three", "one", "four"):
+        desk.commit(text)
+    source.poll()
+    assert desk.superseded == ("two", "three"), "the first and the last of them ran, or will"
+    source.poll()
+    assert desk.superseded == ()
 
 
 def test_a_rewritten_branch_changes_nothing_until_a_person_vouches_for_it(desk: Desk) -> None:

@@ -54,6 +54,11 @@ class GitRepository:
         words = self.git("rev-list", "--parents", "--max-count=1", commit).decode("ascii").split()
         return words[1] if len(words) > 1 else None
 
+    def between(self, older: str, newer: str) -> tuple[str, ...]:
+        """First parents from `older` to `newer`, neither of them included, oldest first. Raises GitFailed."""
+        said = self.git("rev-list", "--first-parent", "--reverse", f"{older}..{newer}^").decode("ascii")
+        return tuple(said.split())
+
     def changed(self, older: str, newer: str) -> tuple[str, ...]:
         """Paths that differ between two commits. Raises GitFailed."""
         said = self.git("diff-tree", "-r", "-z", "--name-only", "--no-renames", older, newer)

@@ -69,6 +69,8 @@ def _meta(record: RunRecord) -> list[tuple[str, str]]:
         ("Served before", record.from_release or "nothing"),
         ("Serves now", record.to_release or "nothing"),
     ]
+    if record.superseded:
+        rows.append(("Superseded before they ran", ", ".join(record.superseded)))
     if record.quarantined:
         rows.append(("Quarantined", record.quarantined))
     if record.closed_at:
