@@ -70,8 +70,8 @@ class Desk:
     @classmethod
     def open(cls, file: Path, redactor: RedactorHolder, interrupt: Interrupt, *, private: Path | None = None) -> Desk:
         """Reads and checks deploy.yaml. Raises DesiredStateError."""
-        text = file.read_text(encoding="utf-8", errors="replace") if file.is_file() else ""
-        return cls(file, load_deploy(file), redactor, interrupt, text, private)
+        deploy = load_deploy(file)  # whatever can't be read is refused here
+        return cls(file, deploy, redactor, interrupt, file.read_text(encoding="utf-8", errors="replace"), private)
 
     @property
     def own_directory(self) -> Path:

@@ -103,11 +103,14 @@ class Daemon:
         """Subjects of the remote's commits, newest first."""
         return _git(self.remote, "log", "--format=%s", branch).splitlines()
 
-    def end(self, *, expect: int | None = 0, seconds: float = 60.0) -> None:
+    def end(self, *, expect: int | None = 0, seconds: float = 120.0) -> None:
         """SIGTERM, and its end."""
         if self.process.poll() is None:
             self.process.terminate()
-        self.process.wait(timeout=seconds)
+        try:
+            self.process.wait(timeout=seconds)
+        except subprocess.TimeoutExpired:
+            raise AssertionError(f"not ended within {seconds} s:\n" + "\n".join(self.said[-40:])) from None
         text = "\n".join(self.said)
         assert "Traceback" not in text, text
         assert "a defect of this program" not in text, text

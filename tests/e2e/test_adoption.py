@@ -53,6 +53,7 @@ def test_an_app_deployed_by_hand_is_refused_then_adopted_then_reverted_to(far_jo
     assert job.project.version() == GOOD[0]
 
 
+@pytest.mark.exhaustive
 def test_a_bad_tag_right_after_the_adoption_comes_back_to_what_was_adopted(job: Job) -> None:
     run_by_hand(job, GOOD[0])
     job.run("adopt")

@@ -88,6 +88,7 @@ def test_what_the_policy_refuses_is_refused_before_anything_is_touched(job: Job)
     assert "/var/run/docker.sock" in [mount["Destination"] for mount in web["Mounts"]]
 
 
+@pytest.mark.exhaustive
 def test_warnings_are_notes_of_each_look_and_another_policy_is_no_other_release(job: Job) -> None:
     edit(job, "  mem_limit: 64m\n", "")
     job.repo.edit({"policy": {"allow": [REASON]}})
@@ -142,6 +143,7 @@ def test_the_way_back_is_never_refused(job: Job) -> None:
     assert job.service("web").attrs["HostConfig"]["Privileged"] is True
 
 
+@pytest.mark.exhaustive
 def test_an_adoption_shows_what_the_policy_finds_and_recreates_nothing(job: Job) -> None:
     edit(job, WEB, f"{WEB}    privileged: true\n")
     edit(job, "  mem_limit: 64m\n", "")
@@ -176,6 +178,7 @@ def validate(job: Job, *arguments: str, tmp: Path | None = None, hidden: bool = 
     )
 
 
+@pytest.mark.exhaustive
 def test_validate_judges_with_the_compose_of_this_machine(job: Job, tmp_path: Path) -> None:
     """It needs no engine, and leaves nothing behind; without Compose it says what it didn't check."""
     (tmp_path / "tmp").mkdir()

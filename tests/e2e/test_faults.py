@@ -52,7 +52,14 @@ def serving(tmp_path_factory: pytest.TempPathFactory, images: Images) -> Iterato
         yield job
 
 
-@pytest.mark.parametrize("bad", BAD, ids=lambda bad: bad.fault.value)
+OFTEN = {Fault.UNHEALTHY, Fault.CRASH, Fault.FATAL_LOG, Fault.INIT_FAILS}
+"""Each a way of its own to be bad; `make test-all` has the others, too."""
+
+
+@pytest.mark.parametrize(
+    "bad",
+    [pytest.param(bad, id=bad.fault.value, marks=() if bad.fault in OFTEN else pytest.mark.exhaustive) for bad in BAD],
+)
 def test_a_bad_release_comes_back_by_itself(serving: Job, neighbour: Neighbour, bad: Bad) -> None:
     goes_back(serving, neighbour, bad)
 

@@ -123,6 +123,7 @@ def test_killed_on_the_way_back_the_next_pass_finishes_it(job: Job) -> None:
     assert verdicts[0] == ("deploy", "go")
 
 
+@pytest.mark.exhaustive
 def test_what_a_bad_release_said_before_its_pass_was_killed_still_counts(job: Job) -> None:
     """The fatal line is older than the pass that takes over; a kill is no way around the gates (P4)."""
     job.repo.edit({"gates.window": "3s"})

@@ -116,6 +116,7 @@ def test_the_way_back_survives_prune_and_death_with_registry_and_git_gone(
     assert (far.project.deploy_dir / "current").readlink().name.startswith(A)
 
 
+@pytest.mark.exhaustive
 def test_a_release_that_comes_back_has_its_images_or_nothing_is_touched(
     far: Far, images: Images, open_registry: Registry
 ) -> None:
@@ -182,6 +183,7 @@ def test_without_its_way_back_nothing_is_touched(far: Far, images: Images) -> No
     assert far.version() == C
 
 
+@pytest.mark.exhaustive
 def test_a_way_back_that_the_registry_still_has_is_pulled_again(
     far: Far, images: Images, open_registry: Registry
 ) -> None:

@@ -31,6 +31,7 @@ def once_until(job: Job, code: int) -> Completed:
     raise AssertionError(f"no pass ended with {code}")
 
 
+@pytest.mark.exhaustive
 def test_a_prometheus_that_is_down_only_holds_and_a_breach_reverts(job: Job, tmp_path: Path) -> None:
     with exporter(**{of(tag): 0.01 for tag in GOOD}) as app, prometheus(tmp_path, targets=[app.address]) as server:
         metric = {"name": "error-rate", "prometheus": server.url, "query": of("$tag"), "max": 0.05}

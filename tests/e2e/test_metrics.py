@@ -91,6 +91,7 @@ def test_a_textfile_tells_what_happened(job: Job, tmp_path: Path) -> None:
     assert (told.of("app_phase"), told.of("app_sync_status")) == ({"suspended": 1}, {"unknown": 1})
 
 
+@pytest.mark.exhaustive
 def test_a_pass_that_lost_the_target_says_until_when_that_one_waits(tmp_path: Path, images: Images) -> None:
     """And the pass that comes there next counts what the target did alone."""
     directory = tmp_path / "ssh"

@@ -61,6 +61,7 @@ def test_what_drifts_while_the_desired_release_is_quarantined_is_put_back_once(j
     assert job.started() == started
 
 
+@pytest.mark.exhaustive
 def test_a_gate_that_is_wrong_fails_both_ways_and_a_retry_ends_it(job: Job) -> None:
     """The app is fine and its gate is not: the revert fails, too (exit 7). Corrected and retried, it is proved anew."""
     job.once()

@@ -200,6 +200,7 @@ def test_a_secret_that_the_app_gives_away_is_found_nowhere(trail: Trail, project
         trail.run("show", repo.records()[-1].stem.split("_", 1)[1], code=0)
 
 
+@pytest.mark.exhaustive
 def test_an_adopted_secret_is_found_nowhere(trail: Trail, project: Project, images: Images, tmp_path: Path) -> None:
     """What a person deployed has secrets that no .env.server of ours knows yet."""
     repo = trail.repo
@@ -219,6 +220,7 @@ def test_an_adopted_secret_is_found_nowhere(trail: Trail, project: Project, imag
         by_hand.remove()
 
 
+@pytest.mark.exhaustive
 def test_what_looks_for_drift_and_compares_values_gives_none_away(trail: Trail, project: Project) -> None:
     """A release's values edited by hand, found, named by key and put back; checked, compared, and brought alone."""
     repo, deploy_dir = trail.repo, project.deploy_dir

@@ -77,6 +77,7 @@ def test_a_release_that_cannot_be_measured_is_held_and_verified_later(tmp_path: 
         assert [record["exit_code"] for record in job.records()] == [0, 8]
 
 
+@pytest.mark.exhaustive
 def test_a_bad_release_behind_a_closed_door_reverts_and_no_one_claims_more_than_was_seen(
     tmp_path: Path, images: Images
 ) -> None:

@@ -68,6 +68,7 @@ def test_after_a_bad_release_the_target_goes_back_alone_and_the_next_pass_tells(
     job.assert_data_untouched()
 
 
+@pytest.mark.exhaustive
 def test_a_good_release_whose_pass_died_is_left_too_and_tried_again(job: Job) -> None:
     before = switched_and_killed(job, job.images.good(GOOD[1]), "verifying for")
     await_true("the target has gone back", lambda: outcome(job).is_dir(), seconds=PATIENCE)

@@ -215,7 +215,15 @@ def of(name: str) -> pytest.MarkDecorator:
     return pytest.mark.parametrize("world", [name], indirect=True)
 
 
-@pytest.mark.parametrize("world", [case.name for case in CASES], indirect=True)
+OFTEN = {"include", "env-files", "init-chain", "configs-secrets", "mounts", "overrides"}
+"""What a release is most likely to lose; `make test-all` has the others, too."""
+
+
+@pytest.mark.parametrize(
+    "world",
+    [pytest.param(case.name, marks=() if case.name in OFTEN else pytest.mark.exhaustive) for case in CASES],
+    indirect=True,
+)
 class TestTheCorpus:
     def test_a_deploy_stays_as_it_is_until_a_commit_changes_it(
         self, world: World, request: pytest.FixtureRequest
