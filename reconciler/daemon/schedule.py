@@ -22,9 +22,10 @@ class Schedule:
     """Jobs by name; adding one under a name that is taken replaces it. Thread-safe."""
 
     def __init__(self) -> None:
+        self._workers: Any = ThreadPoolExecutor(WORKERS)
         self._scheduler: Any = BackgroundScheduler(
             timezone=UTC,
-            executors={"default": ThreadPoolExecutor(WORKERS)},
+            executors={"default": self._workers},
             job_defaults={"coalesce": True, "max_instances": 1, "misfire_grace_time": None},
         )
 
@@ -34,8 +35,14 @@ class Schedule:
 
     def stop(self) -> None:
         """Starts no job any more, and waits for those that run."""
-        if self._scheduler.running:
-            self._scheduler.shutdown(wait=True)
+        if not self._scheduler.running:
+            return
+        # Paused and emptied first: a round that is under way in the library's thread doesn't survive its shutdown.
+        self._scheduler.pause()
+        self._scheduler.remove_all_jobs()
+        # With `wait` the library would wait under a lock that a job needs which adds another one.
+        self._scheduler.shutdown(wait=False)
+        self._workers.shutdown(wait=True)
 
     def every(self, name: str, seconds: float, job: Callable[[], None], *, at_once: bool = False) -> None:
         """Runs `job` every `seconds`, varied by a tenth."""

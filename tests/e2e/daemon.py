@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import signal
 import subprocess
 import sys
 import threading
@@ -110,7 +111,9 @@ class Daemon:
         try:
             self.process.wait(timeout=seconds)
         except subprocess.TimeoutExpired:
-            raise AssertionError(f"not ended within {seconds} s:\n" + "\n".join(self.said[-40:])) from None
+            self.process.send_signal(signal.SIGABRT)  # Python's faulthandler says where each thread is
+            self.process.wait(timeout=10)
+            raise AssertionError(f"not ended within {seconds} s:\n" + "\n".join(self.said[-200:])) from None
         text = "\n".join(self.said)
         assert "Traceback" not in text, text
         assert "a defect of this program" not in text, text
@@ -161,7 +164,7 @@ def started(job: Job, remote: Path, state: Path, port: int, env: Mapping[str, st
     process = subprocess.Popen(
         [sys.executable, "-m", "reconciler.cli.main", "run", "--log-level", "debug"],
         cwd=job.repo.path,
-        env={**os.environ, "PYTHONPATH": str(CHECKOUT), **(env or {})},
+        env={**os.environ, "PYTHONPATH": str(CHECKOUT), "PYTHONFAULTHANDLER": "1", **(env or {})},
         stdin=subprocess.DEVNULL,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.PIPE,
