@@ -82,6 +82,8 @@ class Bench:
         ended = self.lab.pass_of(app.repo.path, transport, scenario.arguments).end(seconds=PASS_SECONDS)
         if ended.code not in {0, 3}:
             raise NotReady(f"{scenario.name} without a fault: {ended}")
+        if not ended.indices:
+            raise NotReady(f"{scenario.name}: its pass has no step: the controller didn't get our transport")
         if not scenario.repeatable:
             self.drop()
         return ended.indices

@@ -30,13 +30,13 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from reconciler import wiring
 from reconciler.adapters.controller import SystemClock
 from reconciler.adapters.transport import net
 from reconciler.adapters.transport.streams import SocketLike, end_now
 from reconciler.cli.main import main as reconcile
 from reconciler.model.target import Target
 from reconciler.ports import Completed, RemoteProcess, Stream, Transport
+from reconciler.wiring import desk as wiring
 
 _SCRIPT = re.compile(r"reconciler-(\w+)")
 _REQUEST = re.compile(rb"(?:POST|PUT|DELETE) /\S+ HTTP/1\.1\r\n")
