@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import logging
-import os
-import tempfile
 from pathlib import Path
 from typing import TypeVar
 
+from reconciler.durable import replace_file
 from reconciler.model.stored import FORMAT, Stored
 
 log = logging.getLogger("reconciler.notify")
@@ -35,10 +34,6 @@ def save(file: Path | None, book: Stored) -> None:
         return
     try:
         file.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.NamedTemporaryFile("w", encoding="utf-8", dir=file.parent, delete=False) as new:
-            new.write(book.model_dump_json(exclude_defaults=True))
-            new.flush()
-            os.fsync(new.fileno())
-        Path(new.name).replace(file)
+        replace_file(file, book.model_dump_json(exclude_defaults=True).encode())
     except OSError as error:
         log.warning("%s can't be written (%s): what is told may be told again", file, error.strerror)

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import json
-import os
-import tempfile
 from collections.abc import Callable
 from pathlib import Path, PurePosixPath
 from typing import Protocol
 
 from reconciler.daemon.lineage import Untrusted, deployable
 from reconciler.daemon.revision import Revision
+from reconciler.durable import replace_file
 from reconciler.model.errors import DesiredStateError, EnvError, ReconcilerError
 from reconciler.ports import Repository
 
@@ -54,11 +53,7 @@ class Memory:
     def accept(self, commit: str) -> None:
         """Raises OSError."""
         self._file.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.NamedTemporaryFile("w", encoding="utf-8", dir=self._file.parent, delete=False) as file:
-            json.dump({"commit": commit}, file)
-            file.flush()
-            os.fsync(file.fileno())
-        Path(file.name).replace(self._file)
+        replace_file(self._file, json.dumps({"commit": commit}).encode())
 
 
 class Followed:

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import json
 import logging
-import os
-import tempfile
 from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path, PurePosixPath
@@ -14,6 +12,7 @@ from reconciler.adapters.desired.tag_line import tag_in, with_tag
 from reconciler.adapters.records.markdown import from_markdown
 from reconciler.adapters.records.queue import Queue, Waiting
 from reconciler.dataclass import dataclass
+from reconciler.durable import replace_file
 from reconciler.model.errors import DesiredStateError, ReconcilerError
 from reconciler.ports import Publisher
 
@@ -74,11 +73,8 @@ class PushedRecords:
         Raises OSError.
         """
         self._file.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.NamedTemporaryFile("w", encoding="utf-8", dir=self._file.parent, delete=False) as file:
-            json.dump({"leaving": wanted.leaving, "back": wanted.back, "record": wanted.record}, file)
-            file.flush()
-            os.fsync(file.fileno())
-        Path(file.name).replace(self._file)
+        told = {"leaving": wanted.leaving, "back": wanted.back, "record": wanted.record}
+        replace_file(self._file, json.dumps(told).encode())
 
     def push(self) -> None:
         """Pushes everything that waits in one commit, on top of whatever the remote has by then.

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import os
-import tempfile
 import threading
 from collections.abc import Iterator
 from datetime import datetime
@@ -14,6 +13,7 @@ from reconciler.adapters.git.run import GitFailed, GitMissing, git
 from reconciler.adapters.git.worktree import find_top
 from reconciler.adapters.records.markdown import from_markdown, to_markdown
 from reconciler.adapters.records.queue import Queue
+from reconciler.durable import replace_file
 from reconciler.model.errors import ReconcilerError, UsageError
 from reconciler.model.record import RunRecord
 
@@ -101,13 +101,7 @@ class RecordDirectory:
 
 def _write(path: Path, text: str) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.NamedTemporaryFile("w", encoding="utf-8", newline="\n", dir=path.parent, delete=False) as file:
-        file.write(text)
-        file.flush()
-        os.fsync(file.fileno())
-    temporary = Path(file.name)
-    temporary.chmod(0o644)
-    temporary.replace(path)
+    replace_file(path, text.encode("utf-8"), mode=0o644)
 
 
 def _committed(path: Path, message: str) -> None:

@@ -6,12 +6,11 @@ same holds for the series of targets that this pass did not visit. One file has 
 
 from __future__ import annotations
 
-import os
-import tempfile
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Final
 
+from reconciler.durable import replace_file
 from reconciler.telemetry.metrics.collector import exposition
 from reconciler.telemetry.metrics.counting import count
 from reconciler.telemetry.metrics.registry import ONLY_LIVE, PREFIX, TARGET_KINDS
@@ -31,7 +30,8 @@ def write_textfile(path: Path, samples: Iterable[PassSample]) -> None:
     for sample in samples:
         count(book, sample)
     body, _ = exposition(book)
-    _replace(path, HEADER.encode() + body)
+    # A collector of another user reads it.
+    replace_file(path, HEADER.encode() + body, mode=0o644)
 
 
 def _read(path: Path) -> Book:
@@ -59,18 +59,3 @@ def _read(path: Path) -> Book:
             elif sample.name.endswith("_sum"):  # the count is the bucket without a limit
                 series[*key, "sum"] = sample.value
     return book
-
-
-def _replace(path: Path, content: bytes) -> None:
-    handle, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
-    temporary = Path(name)
-    try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.chmod(0o644)  # a collector of another user reads it; mkstemp makes it 0600
-        temporary.replace(path)
-    except BaseException:
-        temporary.unlink(missing_ok=True)
-        raise
