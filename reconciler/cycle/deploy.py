@@ -24,7 +24,7 @@ from reconciler.cycle.upkeep import (
     tidy,
     with_completed,
 )
-from reconciler.cycle.verify import verify
+from reconciler.cycle.verify import prove
 from reconciler.cycle.watch import StartFailed, settle
 from reconciler.model.errors import EngineStuck, ExitCode, ReconcilerError, TargetUnreachable
 from reconciler.model.measure import VerdictKind, Verification
@@ -128,7 +128,7 @@ def _switched_and_verified(
     state = with_completed(ctx, state, manifest)
     ctx.say(f"verifying for {ctx.deploy.gates.window:g} s")
     with run.timed("verify"):
-        return state, verify(ctx, manifest, history.subject(state, manifest.release, manifest.tag, since=since))
+        return state, prove(ctx, manifest, history.subject(state, manifest.release, manifest.tag, since=since))
 
 
 def _concluded(run: Run, state: TargetState, manifest: Manifest, verification: Verification) -> PassResult:

@@ -15,7 +15,7 @@ from reconciler.cycle.revert import revert
 from reconciler.cycle.run import Run, begin
 from reconciler.cycle.state import save_state
 from reconciler.cycle.upkeep import ensure_externals, ensure_images, tidy, with_completed
-from reconciler.cycle.verify import verify
+from reconciler.cycle.verify import prove
 from reconciler.cycle.watch import StartFailed, settle
 from reconciler.model.drift import Drift
 from reconciler.model.errors import EngineStuck, ExitCode, ReconcilerError, TargetUnreachable
@@ -88,7 +88,7 @@ def _containers(
         events.close()
     ctx.say(f"verifying for {ctx.deploy.gates.window:g} s")
     with run.timed("verify"):
-        return with_completed(ctx, state, manifest), verify(
+        return with_completed(ctx, state, manifest), prove(
             ctx, manifest, history.subject(state, manifest.release, manifest.tag, since=since)
         )
 

@@ -10,9 +10,9 @@ from reconciler.cycle.put_back import make_whole
 from reconciler.cycle.result import PassResult
 from reconciler.cycle.run import Run
 from reconciler.cycle.upkeep import tidy
-from reconciler.cycle.verify import verify
+from reconciler.cycle.verify import prove
 from reconciler.cycle.watch import StartFailed, settle
-from reconciler.model.errors import EngineStuck, ExitCode, ReconcilerError, RevertFailed, TargetUnreachable
+from reconciler.model.errors import EngineStuck, ExitCode, Meddled, ReconcilerError, RevertFailed, TargetUnreachable
 from reconciler.model.measure import VerdictKind, Verification
 from reconciler.model.observed import ContainerFacts, Observed
 from reconciler.model.record import RecordKind
@@ -54,6 +54,9 @@ def revert(
             why = f"{error}; the next pass goes on with it, and if that doesn't help, a person is needed"
             return _postponed(run, run.switched, manifest, reason, back, why, blame=blame)
         return _failed(run, run.switched or state, manifest, reason, back, str(error))
+    except Meddled as meddled:
+        why = f"{meddled}; the next pass goes on with it"
+        return _postponed(run, run.switched or state, manifest, reason, back, why, blame=blame)
     except EngineStuck as stuck:
         why = "for the same reason" if str(stuck) in reason else str(stuck)
         return _postponed(run, run.switched or state, manifest, reason, back, why, blame=blame)
@@ -112,7 +115,7 @@ def enter(
     finally:
         events.close()
     subject = history.subject(state, back, bundle.manifest.tag, since=now)
-    return state, bundle.manifest, verify(ctx, bundle.manifest, subject)
+    return state, bundle.manifest, prove(ctx, bundle.manifest, subject)
 
 
 def proof(verification: Verification) -> str:

@@ -9,12 +9,13 @@ from reconciler.core.stabilize import Blind, Breached, GoingOn, Stable, absorb
 from reconciler.core.verdict import left_out
 from reconciler.cycle import guard
 from reconciler.cycle.context import TargetContext
+from reconciler.cycle.meddling import refuse_meddling
 from reconciler.cycle.result import PassResult
 from reconciler.cycle.revert import revert
 from reconciler.cycle.run import begin
 from reconciler.cycle.state import save_state
 from reconciler.cycle.upkeep import tidy
-from reconciler.cycle.verify import due, measure, verify
+from reconciler.cycle.verify import due, measure, prove
 from reconciler.model.errors import ExitCode
 from reconciler.model.measure import Measurement, RoundRules, Verdict, VerdictKind, Verification
 from reconciler.model.observed import Observed
@@ -23,7 +24,7 @@ from reconciler.model.stored import Manifest, Phase, Stabilization, TargetState
 
 
 def soak(ctx: TargetContext, state: TargetState, manifest: Manifest, observed: Observed) -> PassResult:
-    """One look at a stabilizing or held release. Raises TargetUnreachable and Interrupted."""
+    """One look at a stabilizing or held release. Raises TargetUnreachable, Interrupted and Meddled."""
     if state.phase is Phase.HELD:
         return _held(ctx, state, manifest)
     past = state.releases[manifest.release]
@@ -62,6 +63,7 @@ def soak(ctx: TargetContext, state: TargetState, manifest: Manifest, observed: O
             text = f"{manifest.release} is held while it can't be measured: {reason}"
             return _result(ctx, state, manifest, ExitCode.HELD, "held", text, taken)
         case Breached(reason=reason, decisive=decisive):
+            refuse_meddling(ctx, manifest, decisive)
             rules = RoundRules(counted, spec.period, spec.interval, spec.breach_limit)
             found = Verdict(VerdictKind.NO_GO, reason, decisive)
             judged = Verification(manifest.release, began, found, taken, limits, rules)
@@ -73,7 +75,7 @@ def soak(ctx: TargetContext, state: TargetState, manifest: Manifest, observed: O
 def _held(ctx: TargetContext, state: TargetState, manifest: Manifest) -> PassResult:
     """A held release gets a whole window again: that is what it lacks."""
     past = state.releases[manifest.release]
-    verification = verify(ctx, manifest, history.subject(state, manifest.release, manifest.tag, since=past.switched_at))
+    verification = prove(ctx, manifest, history.subject(state, manifest.release, manifest.tag, since=past.switched_at))
     match verification.verdict.kind:
         case VerdictKind.GO:
             state = history.concluded(state, history.Outcome.VERIFIED, release=manifest.release, now=ctx.clock.now())

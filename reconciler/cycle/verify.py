@@ -8,7 +8,8 @@ from datetime import datetime
 
 from reconciler.core.verdict import judge_so_far, judge_window
 from reconciler.cycle.context import TargetContext
-from reconciler.model.measure import Measurement, Subject, Verdict, Verification
+from reconciler.cycle.meddling import refuse_meddling
+from reconciler.model.measure import Measurement, Subject, Verdict, VerdictKind, Verification
 from reconciler.model.stored import Manifest
 from reconciler.ports import Gate
 
@@ -57,3 +58,11 @@ def verify(ctx: TargetContext, manifest: Manifest, subject: Subject) -> Verifica
         # The last round is at the window's end: what counts is how it stands then.
         ctx.clock.sleep(max(0.0, min(round_at + spec.interval, end) - now))
         ctx.check_interrupt()
+
+
+def prove(ctx: TargetContext, manifest: Manifest, subject: Subject) -> Verification:
+    """`verify`, for containers that we have brought up. Raises Meddled too, instead of a no-go of somebody's doing."""
+    verification = verify(ctx, manifest, subject)
+    if verification.verdict.kind is VerdictKind.NO_GO:
+        refuse_meddling(ctx, manifest, verification.verdict.decisive)
+    return verification

@@ -243,7 +243,8 @@ class Agent:
         self._follow_up(ctx, reasons, result, now)
 
     def _follow_up(self, ctx: TargetContext, reasons: frozenset[Reason], result: PassResult, now: Status) -> None:
-        if result.exit_code is ExitCode.ERROR:
+        left_blameless = result.exit_code is ExitCode.REVERTED and not _is_quarantined(result)
+        if result.exit_code is ExitCode.ERROR or left_blameless:
             self._later(min(self._retry, ctx.deploy.drift.every), Reason.RETRY)
             self._retry = min(self._retry * 2, ctx.deploy.drift.every)
         else:
@@ -284,6 +285,10 @@ def _look(ctx: TargetContext) -> Status:
         return status(ctx)
     except ReconcilerError as error:
         return unknown(ctx, str(error))
+
+
+def _is_quarantined(result: PassResult) -> bool:
+    return result.state is None or result.desired is None or result.desired in result.state.quarantine
 
 
 def _left(end: float | None, now: float) -> float | None:

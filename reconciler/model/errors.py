@@ -147,6 +147,10 @@ class RevertFailed(ReconcilerError):
     exit_code = ExitCode.REVERT_FAILED
 
 
+class Meddled(ReconcilerError):
+    """Somebody stopped or removed a container while a release was measured: no evidence, and the next pass goes on."""
+
+
 class EngineStuck(ReconcilerError):
     """The engine itself can't do what is asked until somebody restarts it: a person is needed, and no release is to
     blame."""

@@ -176,6 +176,11 @@ def started(job: Job, remote: Path, state: Path, port: int, env: Mapping[str, st
     reader.start()
     try:
         yield running
+    except AssertionError as error:
+        error.add_note(
+            "what the daemon said:\n" + "\n".join(line for line in running.said if "apscheduler" not in line)
+        )
+        raise
     finally:
         if process.poll() is None:
             process.kill()

@@ -44,3 +44,25 @@ def test_what_a_person_does_by_hand_is_seen_and_healed(any_job: Job, tmp_path: P
             container.stop(timeout=1) if act == "stop" else container.remove(force=True)
             await_value(f"what serves after {act}", job.project.version, job.images.good())
         running.end()
+
+
+@pytest.mark.parametrize("act", [pytest.param("stop", marks=pytest.mark.exhaustive), "remove"])
+def test_what_a_person_does_while_a_release_is_measured_is_not_its_fault(job: Job, tmp_path: Path, act: str) -> None:
+    """The first release has nothing to go back to: blamed for what a person did, it would be stopped and stay so."""
+    second = job.images.good(GOOD[1])
+    with daemon(job, tmp_path, edits={"gates.window": "3s"}) as running:
+        await_value("what serves", job.project.version, job.images.good())
+        running.wait_for("is live and verified")
+        for tag in (job.images.good(), second):  # what is healed, and what is released
+            said = len(running.said)
+            if tag == second:
+                running.release(second)
+            else:
+                job.service("web").stop(timeout=1)
+            running.wait_for("verifying for", after=said)
+            container = job.service("web")
+            container.stop(timeout=1) if act == "stop" else container.remove(force=True)
+            running.wait_for("while it was measured", after=said)
+            await_value(f"what serves after {act}", job.project.version, tag, seconds=60.0)
+        running.end()
+    assert not job.state()["quarantine"]

@@ -10,6 +10,7 @@ from reconciler.adapters.engine.library import docker, requests
 _CHUNK_BYTES = 65536
 _HEADER_BYTES = 8
 _UNREADABLE = "does not support reading"
+_GOING = "dead or marked for removal"
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -89,4 +90,6 @@ def _why_not(error: requests.exceptions.HTTPError) -> bytes | None:
     except docker.errors.APIError as refusal:
         if _UNREADABLE in str(refusal.explanation):
             return None
+        if _GOING in str(refusal.explanation):
+            return b""
         raise
